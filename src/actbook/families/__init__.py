@@ -1,0 +1,1 @@
+"""The declarations, one short module per family."""

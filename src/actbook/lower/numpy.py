@@ -1,0 +1,85 @@
+"""Activations on NumPy arrays, under the correctness contract."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from actbook.activation import Activation, Order
+from actbook.lower import ground, xp_numpy
+from actbook.lower.inputs import dtype_error, shape_error
+from actbook.lower.printer import compile_function
+
+DTYPES = ("float16", "float32", "float64")
+
+
+def value(activation: Activation, *inputs: Any, dim: int = -1) -> Any:
+    """f of the inputs."""
+    if activation.shape == "across":
+        return _across(activation, inputs[0], dim)
+    return evaluate(activation, (0,) * len(activation.inputs), inputs)
+
+
+def derivative(activation: Activation, *inputs: Any) -> Any:
+    """f′ of the input; the pair of partial derivatives of a gated unit."""
+    orders = activation.unit_orders()
+    partials = tuple(evaluate(activation, order, inputs) for order in orders)
+    return partials if activation.shape == "gated" else partials[0]
+
+
+def evaluate(activation: Activation, order: Order, inputs: tuple[Any, ...]) -> Any:
+    """The partial derivative ``order`` of f; half precision computes in float32, rounds once."""
+    names = [str(v) for v in activation.variables]
+    arrays = [_array(activation.name, n, v) for n, v in zip(names, inputs, strict=True)]
+    dtype = np.result_type(*arrays)
+    if len(arrays) > 1:
+        arrays = list(_broadcast(activation.name, arrays))
+    wide = np.float32 if dtype == np.float16 else dtype
+    learnt = [float(p.default) for p in activation.parameters if p.learnable]
+    function = compile_function(activation, order)
+    with np.errstate(over="ignore", under="ignore", invalid="ignore", divide="ignore"):
+        result = function(xp_numpy, *(a.astype(wide, copy=False) for a in arrays), *learnt)
+        result = np.asarray(result).astype(dtype, copy=False)
+    return result if any(isinstance(v, np.ndarray) for v in inputs) else result[()]
+
+
+def jacobian(activation: Activation, x: Any, dim: int = -1) -> Any:
+    """diag(s) − s sᵀ along ``dim``, which becomes the last two dimensions."""
+    array = _array(activation.name, "x", x)
+    wide = np.moveaxis(_wide(array), _dimension(activation.name, array, dim), -1)
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        result = ground.softmax_jacobian(xp_numpy, wide)
+    return result.astype(array.dtype, copy=False)
+
+
+def _across(activation: Activation, x: Any, dim: int) -> Any:
+    array = _array(activation.name, "x", x)
+    axis = _dimension(activation.name, array, dim)
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        result = getattr(ground, activation.name)(xp_numpy, _wide(array), axis)
+    return result.astype(array.dtype, copy=False)
+
+
+def _wide(array: np.ndarray) -> np.ndarray:
+    return array.astype(np.float32) if array.dtype == np.float16 else array
+
+
+def _array(name: str, argument: str, value: Any) -> np.ndarray:
+    array = np.asarray(value)
+    if array.dtype.name not in DTYPES:
+        raise dtype_error(name, argument, array.dtype, DTYPES)
+    return array
+
+
+def _broadcast(name: str, arrays: list[np.ndarray]) -> tuple[np.ndarray, ...]:
+    try:
+        return np.broadcast_arrays(*arrays)
+    except ValueError:
+        raise shape_error(name, [array.shape for array in arrays]) from None
+
+
+def _dimension(name: str, array: np.ndarray, dim: int) -> int:
+    if not -array.ndim <= dim < array.ndim:
+        raise ValueError(f"{name}: dim must be one of the {array.ndim} dimensions, got {dim}")
+    return dim

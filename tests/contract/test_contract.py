@@ -1,0 +1,80 @@
+"""The correctness contract, for every pointwise activation, backend and format."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from actbook import catalogue
+
+from tests.contract import reference
+from tests.contract.ulp import FORMATS, errors, grid
+
+TORCH = {
+    "float16": torch.float16,
+    "bfloat16": torch.bfloat16,
+    "float32": torch.float32,
+    "float64": torch.float64,
+}
+NUMPY = {"float16": np.float16, "float32": np.float32, "float64": np.float64}
+CASES = [("numpy", name) for name in NUMPY] + [("torch", name) for name in TORCH]
+POINTWISE = [n for n in catalogue.names() if catalogue[n].shape in ("pointwise", "learnable")]
+
+
+def evaluate(name: str, backend: str, fmt: str, inputs: np.ndarray, order: int) -> np.ndarray:
+    """f (order 0) or f′ (order 1) through the public interface; results as float64."""
+    activation = catalogue[name]
+    function = activation.grad if order else activation
+    if backend == "numpy":
+        x = inputs.astype(NUMPY[fmt])
+        y = function(x)
+        assert type(y) is np.ndarray and y.dtype == x.dtype and y.shape == x.shape
+        return y.astype(np.float64)
+    t = torch.tensor(inputs).to(TORCH[fmt])
+    y = function(t)
+    assert y.dtype == t.dtype and y.shape == t.shape
+    return y.double().numpy()
+
+
+def test_every_pointwise_activation_has_a_reference() -> None:
+    assert set(POINTWISE) == set(reference.VALUE) == set(reference.SLOPE)
+
+
+@pytest.mark.parametrize("backend, fmt", CASES)
+@pytest.mark.parametrize("name", POINTWISE)
+def test_value_is_within_8_units(name: str, backend: str, fmt: str) -> None:
+    x = grid(fmt)
+    error = errors(reference.VALUE[name], x, evaluate(name, backend, fmt, x, 0), FORMATS[fmt])
+    worst = int(np.argmax(error))
+    assert error[worst] <= 8, f"{error[worst]:.3g} units at x = {x[worst]!r}"
+
+
+@pytest.mark.parametrize("backend, fmt", CASES)
+@pytest.mark.parametrize("name", POINTWISE)
+def test_slope_is_within_16_units(name: str, backend: str, fmt: str) -> None:
+    x = grid(fmt)
+    y = evaluate(name, backend, fmt, x, 1)
+    error = errors(reference.SLOPE[name], x, y, FORMATS[fmt])
+    root = reference.SLOPE_ROOTS.get(name)
+    if root is not None:
+        near = np.abs(x - root) <= 1 / 8
+        largest = max(abs(reference.SLOPE[name](root + k / 50)) for k in range(-50, 51))
+        allowed = 16 * FORMATS[fmt].unit * float(largest)
+        for point, got in zip(x[near], y[near], strict=True):
+            assert abs(got - float(reference.SLOPE[name](point))) <= allowed, point
+        error[near] = 0
+    worst = int(np.argmax(error))
+    assert error[worst] <= 16, f"{error[worst]:.3g} units at x = {x[worst]!r}"
+
+
+@pytest.mark.parametrize("backend, fmt", CASES)
+@pytest.mark.parametrize("name", POINTWISE)
+def test_limits_and_nan(name: str, backend: str, fmt: str) -> None:
+    x = np.array([-math.inf, math.inf, math.nan])
+    unit = FORMATS[fmt].unit
+    for order, limits in ((0, reference.LIMITS), (1, reference.SLOPE_LIMITS)):
+        y = evaluate(name, backend, fmt, x, order)
+        np.testing.assert_allclose(y[:2], limits[name], rtol=unit, atol=0)
+        assert math.isnan(y[2])
