@@ -20,7 +20,7 @@ _LAZY = {
     "train": ("actbook.train", None),
 }
 
-__all__ = ["__version__", *_LAZY]  # noqa: PLE0604
+__all__ = ["__version__", *_LAZY]
 
 
 def __getattr__(name: str) -> Any:

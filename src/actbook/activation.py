@@ -83,7 +83,8 @@ class Parameter:
             number = sp.Rational(value) if isinstance(value, int | float) else sp.sympify(value)
         except (TypeError, ValueError, sp.SympifyError):
             number = sp.nan
-        if not number.is_number or number.is_finite is not True or number not in self.domain:
+        known = isinstance(number, sp.Expr) and number.is_number and number.is_finite is True
+        if not known or number not in self.domain:
             raise ValueError(
                 f"parameter {self.name!r} must be a finite number in {self.domain}, got {value!r}"
             )

@@ -1,8 +1,8 @@
 """Ground functions: SymPy functions that every backend computes in a stable way.
 
-A declaration is written in these functions.  Each knows its elementary ``definition`` (which proofs,
-limits and the public ``Activation.expr`` use) and its derivative in ground functions again, so that
-differentiation never leaves the stable forms: the derivative of ``softplus`` is ``sigmoid``, not a
+A declaration is written in these functions.  Each knows its elementary ``definition`` (which
+proofs, limits and the public ``Activation.expr`` use) and its derivative in ground functions again,
+so that differentiation never leaves the stable forms: the derivative of ``softplus`` is ``sigmoid``, not a
 quotient of exponentials.  The backends in ``actbook.lower`` implement each of them once.
 """
 
@@ -40,7 +40,7 @@ b = sp.Symbol("b", real=True)
 class Ground(sp.Function):
     """A function with an elementary ``definition`` and a stable form in every backend."""
 
-    nargs = (1,)
+    nargs: tuple[int, ...] = (1,)
     is_extended_real = True
 
     @staticmethod
@@ -57,7 +57,7 @@ class Ground(sp.Function):
         return type(self).definition(*args)
 
 
-class sigmoid(Ground):  # noqa: N801  (mathematical functions are written small)
+class sigmoid(Ground):
     """σ(x) = 1 / (1 + e^{−x})."""
 
     @staticmethod
@@ -71,7 +71,7 @@ class sigmoid(Ground):  # noqa: N801  (mathematical functions are written small)
         return _call(r"\sigma", printer, self.args, exp)
 
 
-class logistic_pdf(Ground):  # noqa: N801
+class logistic_pdf(Ground):
     """σ′(x) = e^{−|x|} / (1 + e^{−|x|})², the density of the logistic distribution."""
 
     @staticmethod
@@ -86,7 +86,7 @@ class logistic_pdf(Ground):  # noqa: N801
         return _call(r"\sigma'", printer, self.args, exp)
 
 
-class softplus(Ground):  # noqa: N801
+class softplus(Ground):
     """log(1 + e^x)."""
 
     @staticmethod
@@ -100,7 +100,7 @@ class softplus(Ground):  # noqa: N801
         return _call(r"\operatorname{softplus}", printer, self.args, exp)
 
 
-class normal_pdf(Ground):  # noqa: N801
+class normal_pdf(Ground):
     """φ(x) = e^{−x²/2} / √(2π)."""
 
     @staticmethod
@@ -115,7 +115,7 @@ class normal_pdf(Ground):  # noqa: N801
         return _call(r"\varphi", printer, self.args, exp)
 
 
-class normal_cdf(Ground):  # noqa: N801
+class normal_cdf(Ground):
     """Φ(x) = (1 + erf(x/√2)) / 2."""
 
     @staticmethod
@@ -129,7 +129,7 @@ class normal_cdf(Ground):  # noqa: N801
         return _call(r"\Phi", printer, self.args, exp)
 
 
-class erfcx(Ground):  # noqa: N801
+class erfcx(Ground):
     """e^{x²} erfc(x), the scaled complementary error function."""
 
     @staticmethod
@@ -141,7 +141,7 @@ class erfcx(Ground):  # noqa: N801
         return 2 * z * erfcx(z) - 2 / sp.sqrt(sp.pi)
 
 
-class scaled_exp(Ground):  # noqa: N801
+class scaled_exp(Ground):
     """c e^t d, computed as ((c h) d) h with h = e^{t/2}: it may be normal where e^t is not."""
 
     nargs = (2, 3)
@@ -156,7 +156,7 @@ class scaled_exp(Ground):  # noqa: N801
         return (scaled_exp(d, t), scaled_exp(c, t, *rest), scaled_exp(c, t))[argindex - 1]
 
 
-class scaled_gauss(Ground):  # noqa: N801
+class scaled_gauss(Ground):
     """c e^{−t²/2} with t² split in two, so that its rounding does not reach the exponential."""
 
     nargs = (2,)

@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pytest
 import torch
-from actbook import catalogue
 
+from actbook import catalogue
 from tests.contract import reference
 from tests.contract.ulp import FORMATS, errors, grid
 

@@ -36,7 +36,6 @@ BUILTINS: dict[str, Callable[..., torch.Tensor]] = {
     "prelu": F.prelu,
     "elu": F.elu,
     "silu": F.silu,
-    "gelu": F.gelu,
     "softmax": torch.softmax,
 }
 
@@ -128,7 +127,9 @@ def autograd_function(activation: Activation, order: Order) -> Callable[..., tor
         @staticmethod
         def jvp(ctx: Any, *tangents: torch.Tensor) -> torch.Tensor:
             inputs = ctx.saved_tensors
-            terms = [t * partial_derivative(k, inputs) for k, t in enumerate(tangents) if t is not None]
+            terms = [
+                t * partial_derivative(k, inputs) for k, t in enumerate(tangents) if t is not None
+            ]
             return sum(terms[1:], terms[0])
 
     def function(*inputs: torch.Tensor) -> torch.Tensor:
