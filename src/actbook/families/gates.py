@@ -32,9 +32,9 @@ gelu = declare(
     "GELU",
     x * normal_cdf(x),
     forms=[
-        (0, -sp.oo, 0, scaled_gauss(x * erfcx(-x / _ROOT_2) / 2, x)),
-        (1, -sp.oo, 0, scaled_gauss(erfcx(-x / _ROOT_2) / 2 + x / _ROOT_2PI, x)),
-        (1, 0, sp.oo, normal_cdf(x) + scaled_gauss(x / _ROOT_2PI, x)),
+        (0, -sp.oo, -1, scaled_gauss(x * erfcx(-x / _ROOT_2) / 2, x)),
+        (1, -sp.oo, -1, scaled_gauss(erfcx(-x / _ROOT_2) / 2 + x / _ROOT_2PI, x)),
+        (1, -1, sp.oo, normal_cdf(x) + scaled_gauss(x / _ROOT_2PI, x)),
         (2, -sp.oo, sp.oo, scaled_gauss((_ROOT_2 - x) * (_ROOT_2 + x) / _ROOT_2PI, x)),
     ],
     references=("hendrycks2016gelu",),

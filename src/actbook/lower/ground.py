@@ -44,7 +44,7 @@ def softplus(xp: Any, x: Any) -> Any:
 
 
 def normal_cdf(xp: Any, x: Any) -> Any:
-    """Φ(x) = erfc(−x/√2) / 2; its relative accuracy fades below 0."""
+    """Φ(x) = erfc(−x/√2) / 2; its relative accuracy fades below −1."""
     return 0.5 * xp.erfc(-SQRT_HALF * x)
 
 
