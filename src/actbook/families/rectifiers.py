@@ -29,7 +29,7 @@ leaky_relu = declare(
     parameters=(
         Parameter(_slope, sp.Rational(1, 100), sp.Interval(0, sp.oo, False, True), "left slope"),
     ),
-    references=("maas2013rectifier",),
+    references=("xu2015empirical",),
     year=2013,
     aliases=("lrelu",),
     builtin="leaky_relu",

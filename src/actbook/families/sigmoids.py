@@ -52,7 +52,7 @@ softsign = declare(
         (2, -sp.oo, 0, 2 * (1 / (1 - x)) ** 3),
         (2, 0, sp.oo, -2 * (1 / (1 + x)) ** 3),
     ],
-    references=("bergstra2009quadratic", "glorot2010understanding"),
+    references=("glorot2010understanding",),
     year=2009,
     home="05",
     builtin="softsign",

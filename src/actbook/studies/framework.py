@@ -1,0 +1,63 @@
+"""What a study is: stages, each a grid of configurations that follows from the rows before it."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..train.config import Config
+
+__all__ = ["KNOWN", "Row", "Stage", "Study", "StudyError", "study"]
+
+Row = dict[str, Any]
+Grid = Callable[[Mapping[str, Any], Sequence[Row]], list[Config]]
+
+#: The studies of the book, one module of this package each.
+KNOWN = ("mnist_mlp", "sigmoid_depth")
+
+
+class StudyError(RuntimeError):
+    """A study cannot be run, stored, exported or read; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One grid of a study.
+
+    ``grid(budget, rows)`` is a pure function: the settings of the budget and the rows of all stages
+    before it give the configurations.  ``columns`` are exported, one table per stage and data set.
+    """
+
+    name: str
+    purpose: str
+    grid: Grid
+    columns: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Study:
+    """An experiment: its stages in order, its budgets, and how its rows are summed up.
+
+    ``label(config)`` names the condition a row belongs to (column ``model``); ``summary(rows)``
+    gives the table that ``study show`` prints.  ``stack`` bounds the members that train together.
+    ``train`` takes the place of ``actbook.train.train`` where a study starts its networks itself.
+    """
+
+    name: str
+    title: str
+    question: str
+    stages: tuple[Stage, ...]
+    budgets: Mapping[str, Mapping[str, Any]]
+    label: Callable[[Config], str]
+    summary: Callable[[Sequence[Row]], list[Row]]
+    stack: int = 64
+    train: Callable[..., list[Any]] | None = None
+
+
+def study(name: str) -> Study:
+    """The study ``name``; StudyError when there is none."""
+    if name not in KNOWN:
+        raise StudyError(f"no study {name!r}; there are: {', '.join(KNOWN)}")
+    return importlib.import_module(f"{__package__}.{name}").STUDY

@@ -1,0 +1,80 @@
+"""The store of finished groups: one checksummed file each, written in one step.
+
+A file holds the SHA-256 of its payload in the first line and the payload, JSON, in the second.
+A file that is torn, foreign or altered is not believed: it reads as absent, and is written anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from .framework import Row, StudyError
+
+__all__ = ["Store", "write_atomic"]
+
+
+def write_atomic(path: Path, text: str) -> None:
+    """Write ``text`` so that, even after a crash, a reader sees the old file or the whole new."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=".part-", dir=path.parent)
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8", newline="") as output:
+                output.write(text)
+                output.flush()
+                os.fsync(output.fileno())
+            os.replace(name, path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise StudyError(
+            f"cannot write {path}: {error.strerror or error}. What was finished before is kept; "
+            "make room or give permission, and run again."
+        ) from error
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the rename durable, where folders can be synchronised."""
+    if os.name != "posix":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+class Store:
+    """Finished groups of one study below one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def path(self, stage: str, key: str) -> Path:
+        """Where the group ``key`` of a stage is kept."""
+        return self.folder / stage / f"{key}.json"
+
+    def put(self, stage: str, key: str, rows: list[list[Row]]) -> None:
+        """Keep the rows of a finished group, those of each member apart."""
+        payload = json.dumps({"stage": stage, "key": key, "rows": rows}, separators=(",", ":"))
+        digest = hashlib.sha256(payload.encode()).hexdigest()
+        write_atomic(self.path(stage, key), f"{digest}\n{payload}\n")
+
+    def get(self, stage: str, key: str) -> list[list[Row]] | None:
+        """The rows of a group, or None where no whole and unaltered file of it is there."""
+        try:
+            digest, payload = self.path(stage, key).read_text("utf-8").rstrip("\n").split("\n")
+        except (FileNotFoundError, ValueError):
+            return None
+        if hashlib.sha256(payload.encode()).hexdigest() != digest:
+            return None
+        content: dict[str, Any] = json.loads(payload)
+        same = content.get("stage") == stage and content.get("key") == key
+        return content["rows"] if same else None

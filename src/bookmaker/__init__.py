@@ -1,0 +1,1 @@
+"""Development tools of the book; not shipped with the package."""

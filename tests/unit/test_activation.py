@@ -1,0 +1,311 @@
+"""The declarations: formulas against textbooks and torch, conventions at kinks, refusals."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
+
+import mpmath as mp
+import numpy as np
+import pytest
+import sympy as sp
+import torch
+from torch.nn import functional
+
+from actbook import catalogue
+from actbook.activation import Activation, DeclarationError, Kink, Parameter, declare
+from actbook.symbols import a, b, elementary, sigmoid, x
+from tests.contract import reference
+
+SCALAR = [n for n in catalogue.names() if catalogue[n].shape in ("pointwise", "learnable")]
+POINTS = [sp.Rational(str(round(t, 6))) for t in np.random.default_rng(7).normal(0, 3, 24)]
+DIGITS = mp.mpf(10) ** -28
+
+TORCH: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+    "identity": lambda t: torch.nn.Identity()(t * 1),
+    "sigmoid": torch.sigmoid,
+    "tanh": torch.tanh,
+    "softsign": functional.softsign,
+    "hardsigmoid": functional.hardsigmoid,
+    "logsigmoid": functional.logsigmoid,
+    "relu": functional.relu,
+    "leaky_relu": functional.leaky_relu,
+    "prelu": lambda t: functional.prelu(t, torch.tensor([0.25], dtype=t.dtype)),
+    "elu": functional.elu,
+    "silu": functional.silu,
+    "gelu": functional.gelu,
+}
+
+
+@pytest.fixture(autouse=True)
+def forty_digits() -> Any:
+    with mp.workdps(40):
+        yield
+
+
+def _number(expr: sp.Expr) -> mp.mpf:
+    return mp.mpf(str(sp.N(expr, 45)))
+
+
+# -- formulas --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", SCALAR)
+def test_value_and_derivatives_are_the_textbook_s(name: str) -> None:
+    act, f, slope = catalogue[name], reference.VALUE[name], reference.SLOPE[name]
+    for point in POINTS:
+        at = _number(point)
+        assert abs(_number(act.expr.subs(act.x, point)) - f(at)) < DIGITS * (1 + abs(at))
+        assert abs(_number(act.derivative.subs(act.x, point)) - slope(at)) < DIGITS
+        bend = _number(act.second_derivative.subs(act.x, point))
+        assert abs(bend - mp.diff(slope, at)) < mp.mpf(10) ** -15
+
+
+@pytest.mark.parametrize("name", SCALAR)
+def test_the_textbook_s_slope_is_the_slope_of_its_value(name: str) -> None:
+    for point in map(_number, POINTS):
+        numeric = mp.diff(reference.VALUE[name], point)
+        assert abs(numeric - reference.SLOPE[name](point)) < mp.mpf(10) ** -15
+
+
+@pytest.mark.parametrize("name", SCALAR)
+def test_derivative_is_sympy_s_derivative_of_the_expression(name: str) -> None:
+    act = catalogue[name]
+    for order, mine in ((1, act.derivative), (2, act.second_derivative)):
+        theirs = sp.diff(act.expr, act.x, order)
+        for point in POINTS:
+            gap = sp.N(theirs.subs(act.x, point), 40) - sp.N(mine.subs(act.x, point), 40)
+            assert abs(gap) < 1e-28
+
+
+@pytest.mark.parametrize("name", SCALAR)
+def test_the_formula_at_the_defaults_is_the_expression(name: str) -> None:
+    act = catalogue[name]
+    assert act.formula.free_symbols == {act.x, *act.defaults}
+    for point in POINTS[:8]:
+        filled = act.formula.subs(act.defaults).subs(act.x, point)
+        assert abs(sp.N(filled, 40) - sp.N(act.expr.subs(act.x, point), 40)) < 1e-28
+
+
+@pytest.mark.parametrize("name", sorted(TORCH))
+def test_torch_returns_the_same(name: str) -> None:
+    act = catalogue[name]
+    at = torch.tensor([float(p) for p in POINTS], dtype=torch.float64, requires_grad=True)
+    value = TORCH[name](at)
+    (slope,) = torch.autograd.grad(value.sum(), at)
+    for point, theirs, theirs_slope in zip(POINTS, value.detach(), slope, strict=True):
+        assert float(theirs) == pytest.approx(float(act.expr.subs(act.x, point)), rel=1e-12)
+        mine = float(act.derivative.subs(act.x, point))
+        # torch 2.13 multiplies by 1/6 in single precision, for doubles too.
+        near = 1e-7 if name == "hardsigmoid" else 1e-11
+        assert float(theirs_slope) == pytest.approx(mine, rel=near, abs=1e-15)
+
+
+def test_swiglu_against_the_textbook() -> None:
+    act = catalogue["swiglu"]
+
+    def f(s: Any, t: Any) -> Any:
+        return s / (1 + mp.exp(-s)) * t
+
+    for one, two in zip(POINTS[::2], POINTS[1::2], strict=True):
+        at = {act.variables[0]: one, act.variables[1]: two}
+        first, second = _number(one), _number(two)
+        assert abs(_number(act.expr.subs(at)) - f(first, second)) < DIGITS
+        for partial, order in zip(act.derivative, ((1, 0), (0, 1)), strict=True):
+            truth = mp.diff(f, (first, second), order)
+            assert abs(_number(partial.subs(at)) - truth) < mp.mpf(10) ** -15
+
+
+def test_softmax_s_jacobian_entry() -> None:
+    act = catalogue["softmax"]
+    logits = [sp.Rational(1, 3), sp.Rational(-2, 5), sp.Rational(7, 4)]
+    names = {str(s): s for s in act.derivative.free_symbols | act.expr.free_symbols}
+    assert {"i", "j", "n", "x"} <= set(names)
+
+    def soft(vector: list[Any], i: int) -> Any:
+        return mp.exp(vector[i]) / sum(mp.exp(v) for v in vector)
+
+    base = next(iter(act.expr.atoms(sp.IndexedBase)))
+    for i in range(3):
+        for j in range(3):
+            entry = act.derivative.subs({names["n"]: 3, names["i"]: i + 1, names["j"]: j + 1})
+            filled = entry.doit().subs({base[k + 1]: v for k, v in enumerate(logits)})
+            vector = [_number(v) for v in logits]
+            moved = mp.diff(
+                lambda t, i=i, j=j, v=vector: soft([*v[:j], t, *v[j + 1 :]], i), vector[j]
+            )
+            assert abs(_number(filled) - moved) < mp.mpf(10) ** -15
+
+
+# -- kinks and segments ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", sorted(set(TORCH) & {n for n in SCALAR if catalogue[n].kinks}))
+def test_conventions_at_the_kinks_are_torch_s(name: str) -> None:
+    act = catalogue[name]
+    for kink in act.kinks:
+        at = torch.tensor([float(kink.at)], dtype=torch.float64, requires_grad=True)
+        value = TORCH[name](at)
+        (slope,) = torch.autograd.grad(value.sum(), at)
+        assert float(act.expr.subs(act.x, kink.at)) == float(value.detach()[0])
+        assert float(act.derivative.subs(act.x, kink.at)) == float(slope[0])
+
+
+def test_slopes_at_the_kinks_in_numbers() -> None:
+    slopes = {
+        "relu": {0: 0},
+        "leaky_relu": {0: sp.Rational(1, 100)},
+        "prelu": {0: sp.Rational(1, 4)},
+        "elu": {0: 1},
+        "hardsigmoid": {-3: 0, 3: 0},
+        "step": {0: 0},
+        "softsign": {0: 1},
+    }
+    for name, table in slopes.items():
+        for at, slope in table.items():
+            assert catalogue[name].derivative.subs(x, at) == slope
+    assert catalogue["elu"].at(alpha=3).derivative.subs(x, 0) == 3
+    assert catalogue["step"].expr.subs(x, 0) == 1
+
+
+@pytest.mark.parametrize("name", SCALAR)
+@pytest.mark.parametrize("order", [0, 1, 2])
+@pytest.mark.parametrize("use_forms", [True, False])
+def test_segments_cover_the_line_once_and_equal_the_derivative(
+    name: str, order: int, use_forms: bool
+) -> None:
+    act = catalogue[name]
+    full = (order, *(0 for _ in act.inputs[1:]))
+    pieces = act.segments(full, use_forms=use_forms)
+    assert (pieces[0].lo, pieces[-1].hi) == (-sp.oo, sp.oo)
+    for left, right in pairwise(pieces):
+        assert left.hi == right.lo
+    whole = (act.expr, act.derivative, act.second_derivative)[order]
+    for piece in pieces:
+        inside = [p for p in POINTS if piece.lo < p < piece.hi]
+        plain = elementary(piece.expr).subs(act.defaults)
+        for point in inside:
+            gap = sp.N(plain.subs(x, point), 40) - sp.N(whole.subs(x, point), 40)
+            assert abs(gap) < 1e-28, (name, order, piece)
+
+
+def test_the_owner_of_a_kink() -> None:
+    step = catalogue["step"]
+    assert [s.closed_below for s in step.segments((0,))] == [False, True]
+    hard = catalogue["hardsigmoid"]
+    assert [s.closed_below for s in hard.segments((1,))] == [False, False, True]
+
+
+# -- specialisation --------------------------------------------------------------------------------
+
+
+def test_at_specialises_without_touching_the_original() -> None:
+    elu = catalogue["elu"]
+    other = elu.at(alpha=sp.Rational(5, 2))
+    assert other.expr.subs(x, -1) == sp.Rational(5, 2) * (sp.exp(-1) - 1)
+    assert elu.expr.subs(x, -1) == sp.exp(-1) - 1
+    assert other.key != elu.key
+    assert other(np.array([-1.0]))[0] == pytest.approx(2.5 * math.expm1(-1), rel=1e-15)
+    assert repr(other) == "<activation elu (alpha=5/2)>"
+
+
+def test_a_float_parameter_is_taken_exactly() -> None:
+    assert catalogue["elu"].at(alpha=0.1).parameters[0].default == sp.Rational(0.1)
+
+
+@pytest.mark.parametrize("bad", [0, -1, math.inf, math.nan, "text(", 1j])
+def test_a_parameter_outside_its_domain(bad: Any) -> None:
+    with pytest.raises(ValueError, match="parameter 'alpha' must be a finite number in"):
+        catalogue["elu"].at(alpha=bad)
+
+
+def test_an_unknown_parameter() -> None:
+    with pytest.raises(ValueError, match=r"elu has no parameter 'beta'.*\['alpha'\]"):
+        catalogue["elu"].at(beta=1)
+    with pytest.raises(ValueError, match="it has none"):
+        catalogue["relu"].at(alpha=1)
+
+
+def test_the_number_of_inputs() -> None:
+    with pytest.raises(TypeError, match=r"relu takes 1 input\(s\) \(x\), got 2"):
+        catalogue["relu"](np.zeros(1), np.zeros(1))
+    with pytest.raises(TypeError, match=r"swiglu takes 2 input\(s\) \(a, b\), got 1"):
+        catalogue["swiglu"](np.zeros(1))
+
+
+@pytest.mark.parametrize("name", ["swiglu", "softmax"])
+def test_what_a_shape_lacks(name: str) -> None:
+    act = catalogue[name]
+    for absent in ("second_derivative", "range", "minimum", "lipschitz", "gain"):
+        assert not hasattr(act, absent), absent
+    with pytest.raises(AttributeError, match=name):
+        act.moments()
+
+
+def test_jacobian_and_grad_belong_to_their_shapes() -> None:
+    with pytest.raises(AttributeError, match="softmax acts across a dimension"):
+        catalogue["softmax"].grad(np.zeros(3))
+    with pytest.raises(AttributeError, match="relu acts element by element"):
+        catalogue["relu"].jacobian(np.zeros(3))
+
+
+# -- bad declarations ------------------------------------------------------------------------------
+
+_ALPHA = sp.Symbol("alpha", real=True)
+_KINK = Kink(sp.Integer(0), "left", "left")
+_HALVES = [(sp.Integer(0), 0), (x, sp.oo)]
+
+
+def _declared(name: str = "new", branches: Any = x, **fields: Any) -> Activation:
+    return declare(name, "New", branches, **fields)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"name": "Big"}, "small-letter Python identifier"),
+        ({"name": "two words"}, "small-letter Python identifier"),
+        (
+            {"branches": x + sp.Symbol("y")},
+            r"the branch x \+ y uses the unknown symbol\(s\) \['y'\]",
+        ),
+        ({"branches": x * _ALPHA}, "unknown symbol.*alpha"),
+        ({"branches": [(x, 0), (x, 1)], "kinks": (_KINK,)}, "the last branch must reach to ∞"),
+        (
+            {"branches": [(x, 1), (x, 0), (x, sp.oo)], "kinks": (_KINK,)},
+            "the ends of the branches must increase",
+        ),
+        ({"branches": _HALVES}, "a convention is needed at each of"),
+        ({"kinks": (_KINK,)}, "a convention is needed at each of"),
+        ({"branches": sp.sqrt(x)}, r"the branch sqrt\(x\) is .*I at x ="),
+        ({"branches": sp.log(x)}, r"the branch log\(x\) is"),
+        ({"branches": x, "forms": [(0, 0, sp.oo, sp.Symbol("z"))]}, "the form z uses the unknown"),
+        (
+            {
+                "branches": _ALPHA * x,
+                "parameters": (Parameter(_ALPHA, sp.Integer(-1), sp.Interval(0, 1), ""),),
+            },
+            "the default -1 of alpha is not in its domain",
+        ),
+    ],
+)
+def test_a_bad_declaration_is_refused(fields: dict[str, Any], message: str) -> None:
+    with pytest.raises(DeclarationError, match=message):
+        _declared(**fields)
+
+
+def test_a_good_declaration_gets_everything() -> None:
+    act = _declared("swish_like", x * sigmoid(2 * x))
+    points = np.linspace(-3, 3, 7)
+    assert act(points) == pytest.approx(points / (1 + np.exp(-2 * points)), rel=1e-14)
+    steps = (act(points + 1e-6) - act(points - 1e-6)) / 2e-6
+    assert act.grad(points) == pytest.approx(steps, rel=1e-7, abs=1e-9)
+    assert act.range.sup == sp.oo
+    assert act.moments().mean > 0
+
+
+def test_variables_of_a_gated_unit() -> None:
+    assert catalogue["swiglu"].variables == (a, b)
+    assert catalogue["swiglu"].x == a

@@ -1,0 +1,410 @@
+"""Studies: grids, store, resuming, exports, provenance, statistics."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import json
+import math
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from actbook import data, studies
+from actbook.data import Dataset
+from actbook.studies import mnist_mlp, provenance, runner, statistics, store
+from actbook.studies.framework import StudyError
+
+BUDGET = {
+    "datasets": ("mnist", "fashion_mnist"),
+    "activations": ("relu", "tanh"),
+    "seeds": 3,
+    "tuning_seeds": 2,
+}
+
+
+@pytest.fixture
+def tiny(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """A budget of seconds: little data, one epoch.  The list receives each data set loaded."""
+    loaded: list[str] = []
+
+    def load(name: str, *, valid: int = 0) -> Dataset:
+        loaded.append(name)
+        generator = np.random.default_rng(len(name))
+        y = np.arange(120) % 10
+        x = generator.random((120, 28, 28), dtype=np.float32) / 4
+        x[np.arange(120), y] += 0.5
+        parts = (x[:64], y[:64]), (x[64 : 64 + valid], y[64 : 64 + valid]), (x[80:], y[80:])
+        arrays = [array for pair in parts for array in pair]
+        return Dataset(name, name, "none", tuple("0123456789"), *arrays)
+
+    printed = mnist_mlp._as_printed
+
+    def shorter(dataset: str, model: str, **fields: object) -> object:
+        return dataclasses.replace(printed(dataset, model, **fields), epochs=2)
+
+    monkeypatch.setattr(data, "load", load)
+    monkeypatch.setattr(mnist_mlp, "_as_printed", shorter)
+    monkeypatch.setattr(mnist_mlp, "HELD_OUT", 16)
+    monkeypatch.setitem(mnist_mlp.STUDY.budgets, "tiny", BUDGET)  # type: ignore[arg-type]
+    return loaded
+
+
+def run(folder: Path, **options: object) -> bool:
+    settings = {"budget": "tiny", "out": folder, "device": "cpu", "say": lambda line: None}
+    return studies.run("mnist_mlp", **{**settings, **options})  # type: ignore[arg-type]
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+# --- running, resuming, exporting -------------------------------------------------------------
+
+
+def test_a_run_is_resumed_and_exports_the_same_bytes(tiny: list[str], tmp_path: Path) -> None:
+    assert run(tmp_path / "a")
+    tables = studies.export("mnist_mlp", out=tmp_path / "a", to=tmp_path / "x")
+    kept = files(tmp_path / "a")
+
+    # Stopped at once, finished later, with some files torn, altered or foreign in between.
+    assert not run(tmp_path / "b", minutes=0)
+    assert run(tmp_path / "b")
+    cells = sorted((tmp_path / "b" / "mnist_mlp" / "protocol").iterdir())
+    cells[0].write_text(cells[0].read_text()[:-50])
+    cells[1].write_text(cells[1].read_text().replace('"epoch":1', '"epoch":7', 1))
+    cells[2].write_bytes(cells[3].read_bytes())
+    cells[4].unlink()
+    with pytest.raises(StudyError, match="not finished"):
+        studies.export("mnist_mlp", out=tmp_path / "b", to=tmp_path / "y")
+    assert not (tmp_path / "y" / "mnist_mlp.json").exists()
+    said: list[str] = []
+    assert run(tmp_path / "b", say=said.append)
+    assert len(said) == 4
+    studies.export("mnist_mlp", out=tmp_path / "b", to=tmp_path / "y")
+
+    again = files(tmp_path / "b")
+    assert {n: b for n, b in kept.items() if not n.endswith("run.json")} == {
+        n: b for n, b in again.items() if not n.endswith("run.json")
+    }
+    for path in tables:
+        if path.suffix == ".csv":
+            other = tmp_path / "y" / path.relative_to(tmp_path / "x")
+            assert path.read_bytes() == other.read_bytes()
+
+
+def test_a_finished_run_trains_nothing(tiny: list[str], tmp_path: Path) -> None:
+    run(tmp_path)
+    before, loads = files(tmp_path), len(tiny)
+    assert run(tmp_path)
+    assert len(tiny) == loads
+    assert files(tmp_path) == before
+
+
+def test_a_change_of_code_makes_cells_anew(
+    tiny: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(tmp_path)
+    studies.export("mnist_mlp", out=tmp_path, to=tmp_path / "x")
+    monkeypatch.setattr(runner, "_code", lambda plan: {"actbook.train.engine": "another"})
+    with pytest.raises(StudyError, match="other code"):
+        studies.export("mnist_mlp", out=tmp_path, to=tmp_path / "x")
+
+
+def test_unknown_names_are_answered_with_the_known_ones(tmp_path: Path) -> None:
+    with pytest.raises(StudyError, match="mnist_mlp"):
+        studies.study("mnist")
+    with pytest.raises(StudyError, match="quick, full"):
+        studies.run("mnist_mlp", budget="huge", out=tmp_path, device="cpu")
+    with pytest.raises(StudyError, match="run it first"):
+        studies.export("mnist_mlp", out=tmp_path)
+    with pytest.raises(StudyError, match="no stored result"):
+        studies.load("nothing")
+
+
+def test_every_stage_uses_its_own_seeds_and_only_the_splits_it_may(
+    tiny: list[str], tmp_path: Path
+) -> None:
+    run(tmp_path)
+    studies.export("mnist_mlp", out=tmp_path, to=tmp_path / "x")
+    record = json.loads((tmp_path / "x" / "mnist_mlp.json").read_text())
+    seeds = {name: set(stage["seeds"]) for name, stage in record["stages"].items()}
+    assert not seeds["tune"] & seeds["final"]
+    assert not seeds["tune"] & seeds["protocol"]
+    assert not seeds["final"] & seeds["protocol"]
+    rows = studies.load("mnist_mlp", tmp_path / "x").rows
+    for row in rows:
+        if row["stage"] in ("tune", "widen_1", "widen_2"):
+            assert row.get("test_accuracy") is None
+    assert sum(r["stage"] == "final" and r["test_loss"] is not None for r in rows) == 2 * 3 * 3
+
+
+# --- the grids of mnist_mlp -------------------------------------------------------------------
+
+
+def valid_rows(accuracies: dict[float, list[float]]) -> list[dict]:
+    return [
+        {"dataset": "mnist", "model": "relu", "lr": lr, "valid_accuracy": value}
+        for lr, values in accuracies.items()
+        for value in values
+    ]
+
+
+ONE = {**BUDGET, "datasets": ("mnist",), "activations": ("relu",)}
+
+
+def only_relu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mnist_mlp, "_conditions", lambda budget: [("mnist", "relu")])
+
+
+def test_the_printed_protocol() -> None:
+    configs = mnist_mlp.STUDY.stages[0].grid(mnist_mlp.STUDY.budgets["full"], [])
+    assert len(configs) == 2 * 14 * 20
+    assert {c.widths for c in configs} == {(784, 128, 10), (784, 10)}
+    assert {(c.lr, c.eps, c.batch, c.epochs, c.init, c.valid) for c in configs} == {
+        (1e-3, 1e-7, 32, 10, "glorot", 0)
+    }
+    assert {c.optimizer for c in configs} == {"adam"}
+
+
+def test_the_quick_budget_is_the_protocol_alone() -> None:
+    quick = mnist_mlp.STUDY.budgets["quick"]
+    protocol, *rest = (stage.grid(quick, []) for stage in mnist_mlp.STUDY.stages)
+    assert rest == [[], [], [], []]
+    assert len({c.seed for c in protocol}) == 5
+    assert {"relu", "tanh", "sigmoid", "gelu", "silu"} <= {c.activation for c in protocol}
+    assert {mnist_mlp.label(c) for c in protocol} >= {"linear"}
+
+
+def test_the_first_rates_are_seven_half_decades() -> None:
+    configs = mnist_mlp._tune(ONE, [])
+    rates = sorted({c.lr for c in configs})
+    assert len(rates) >= 7
+    assert np.allclose(np.diff(np.log10(rates)), 0.5, atol=1e-5)
+    assert {c.splits for c in configs} == {("valid",)}
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "expected"),
+    [
+        ({1e-3: [0.5, 0.6], 1e-2: [0.7, 0.7], 1e-1: [0.6, 0.6]}, []),
+        ({1e-3: [0.5, 0.6], 1e-2: [0.7, 0.7], 1e-1: [0.9, 0.9]}, [0.316228, 1.0]),
+        ({1e-3: [0.9, 0.6], 1e-2: [0.7, 0.7], 1e-1: [math.nan, 0.9]}, [1e-4, 0.000316228]),
+    ],
+)
+def test_an_edge_widens_the_grid(
+    accuracies: dict, expected: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    only_relu(monkeypatch)
+    configs = mnist_mlp._widen(ONE, valid_rows(accuracies))
+    assert sorted({c.lr for c in configs}) == expected
+
+
+def test_the_best_rate_is_that_of_the_mean_and_of_equals_the_smallest() -> None:
+    rows = valid_rows({1e-3: [0.9, 0.5], 1e-2: [0.7, 0.75], 1e-1: [0.75, 0.7]})
+    assert mnist_mlp.best_rate(rows, "mnist", "relu") == 1e-2
+
+
+# --- the store --------------------------------------------------------------------------------
+
+
+def test_a_write_that_fails_keeps_what_was_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "cell.json"
+    store.write_atomic(path, "old")
+
+    def full(source: str, target: str) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(StudyError, match="No space left"):
+        store.write_atomic(path, "new")
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_store_gives_back_what_it_was_given(tmp_path: Path) -> None:
+    kept = store.Store(tmp_path)
+    rows = [[{"loss": math.inf, "accuracy": 0.1}], [{"loss": 1 / 3, "accuracy": None}]]
+    kept.put("s", "k", rows)
+    assert kept.get("s", "k") == rows
+    assert kept.get("s", "other") is None
+    os.replace(kept.path("s", "k"), kept.path("s", "other"))
+    assert kept.get("s", "other") is None
+
+
+# --- provenance -------------------------------------------------------------------------------
+
+
+def digest(source: str) -> str:
+    return provenance.canonical(ast.parse(source))
+
+
+def test_wording_does_not_count_and_code_does() -> None:
+    code = 'def f(x: int) -> int:\n    """Says."""\n    # why\n    return (x + 1)\n'
+    assert digest(code) == digest('def f(x: int) -> int:\n    "Otherwise."\n    return x+1\n')
+    assert digest(code) != digest(code.replace("+ 1", "+ 2"))
+    assert digest(code) != digest(code.replace("+ 1", "- 1"))
+    assert digest("x = None") != digest("x = 0") != digest("x = ''")
+
+
+def test_a_study_answers_for_all_code_that_trains() -> None:
+    found = runner._code(mnist_mlp.STUDY)
+    assert {
+        "actbook.data", "actbook.studies.mnist_mlp", "actbook.train.activations",
+        "actbook.train.config", "actbook.train.engine", "actbook.train.members",
+    } <= set(found)  # fmt: skip
+    assert not any(name.startswith(("actbook.lower", "actbook.families")) for name in found)
+
+
+def test_a_declaration_answers_for_its_formula() -> None:
+    pytest.importorskip("sympy")
+    from actbook import catalogue
+
+    relu, leaky = catalogue["relu"], catalogue["leaky_relu"]
+    same = provenance._declaration(leaky, "training")
+    assert provenance._declaration(leaky.at(alpha=0.02), "training") != same
+    assert provenance._declaration(leaky, "contract") != same
+    assert provenance._declaration(dataclasses.replace(leaky, title="other"), "training") == same
+    changed = dataclasses.replace(leaky, branches=relu.branches)
+    assert provenance._declaration(changed, "training") != same
+
+
+# --- statistics -------------------------------------------------------------------------------
+
+
+def test_intervals_cover_the_mean_as_often_as_they_say() -> None:
+    generator = np.random.default_rng(0)
+    hits = 0
+    for trial in range(200):
+        low, high = statistics.interval(generator.exponential(1.0, 30), seed=trial)
+        hits += low <= 1.0 <= high
+    # 95 % nominal; for a skewed distribution and n = 30 a little less; ± 4 standard errors.
+    assert 0.86 <= hits / 200 <= 0.99
+
+
+def test_an_interval_of_normal_data_is_nearly_that_of_t() -> None:
+    sample = np.random.default_rng(1).normal(3, 2, 200)
+    low, high = statistics.interval(sample)
+    t_low, t_high = stats.t.interval(0.95, 199, sample.mean(), stats.sem(sample))
+    assert (low, high) == pytest.approx((t_low, t_high), abs=0.05)
+    assert statistics.interval([0.5, 0.5, 0.5]) == (0.5, 0.5)
+    assert statistics.interval(sample) == (low, high)
+
+
+@pytest.mark.parametrize("values", [[1.0], [], [1.0, math.nan], [[1.0, 2.0]]])
+def test_what_has_no_interval_is_refused(values: list) -> None:
+    with pytest.raises(ValueError, match="two or more finite numbers"):
+        statistics.interval(values)
+
+
+def test_holm_by_hand() -> None:
+    # 4 · 0.01, then 3 · 0.02, then 2 · 0.03 (0.06, the same), then 1 · 0.04 below the running 0.06.
+    assert statistics.holm([0.04, 0.01, 0.03, 0.02]) == pytest.approx([0.06, 0.04, 0.06, 0.06])
+    assert statistics.holm([0.5, 0.9]) == [1.0, 1.0]
+    assert statistics.holm([]) == []
+
+
+def test_pairing_removes_what_the_seeds_share() -> None:
+    generator = np.random.default_rng(2)
+    seeds = range(12)
+    shared = {seed: generator.normal(0, 10) for seed in seeds}
+    measured = {
+        "base": shared,
+        "better": {s: shared[s] + 1 + generator.normal(0, 0.1) for s in seeds},
+        "equal": {s: shared[s] + generator.normal(0, 0.1) for s in seeds},
+    }
+    better, equal = statistics.compare(measured, "base")
+    assert better.difference == pytest.approx(1, abs=0.1)
+    assert better.low <= 1 <= better.high or abs(better.difference - 1) < 0.1
+    assert better.p_holm < 1e-6 < 0.01 < equal.p
+    assert better.effect > 5 > abs(equal.effect)
+    expected = stats.ttest_rel(list(measured["better"].values()), list(shared.values())).pvalue
+    assert better.p == pytest.approx(expected)
+    assert better.pairs == 12
+
+
+def test_only_common_seeds_are_paired_and_the_sign_is_condition_minus_reference() -> None:
+    [found] = statistics.compare({"a": {0: 1, 1: 2, 2: 3}, "b": {1: 5, 2: 6, 9: 0}}, "a")
+    assert (found.pairs, found.difference, found.condition) == (2, 3.0, "b")
+    with pytest.raises(ValueError, match="reference"):
+        statistics.compare({"a": {0: 1}}, "c")
+
+
+def test_false_alarms_under_the_null_stay_below_the_level() -> None:
+    generator = np.random.default_rng(3)
+    alarms = 0
+    for _ in range(100):
+        measured = {name: dict(enumerate(generator.normal(size=10))) for name in "abcd"}
+        alarms += any(c.p_holm < 0.05 for c in statistics.compare(measured, "a"))
+    # The family-wise rate is at most 5 %; 4 standard errors above it.
+    assert alarms <= 5 + 4 * math.sqrt(100 * 0.05 * 0.95)
+
+
+# --- results and the command line --------------------------------------------------------------
+
+
+def test_a_result_shows_where_it_comes_from(tiny: list[str], tmp_path: Path) -> None:
+    run(tmp_path)
+    studies.export("mnist_mlp", out=tmp_path, to=tmp_path / "x")
+    result = studies.load("mnist_mlp", tmp_path / "x")
+    page = result._repr_html_()
+    assert not result.stale
+    assert "<div class='actbook-box stored'>" in page
+    for part in ("hardware", "versions", "seeds", "date", "budget", "policy"):
+        assert part in page, part
+        assert part in repr(result), part
+    assert result.provenance["date"] in page
+    frame = pytest.importorskip("pandas") and result.frame()
+    assert len(frame) == len(result.rows)
+    rows = [r for r in result.rows if r["stage"] == "protocol" and r["dataset"] == "mnist"]
+    assert [r["model"] for r in rows[::6]] == ["linear", "relu", "tanh"]
+    assert {r["lr"] for r in rows} == {1e-3}
+    table = result.summary()
+    assert {(r["stage"], r["dataset"], r["model"]) for r in table} == {
+        (s, d, m)
+        for s in ("protocol", "final")
+        for d in BUDGET["datasets"]
+        for m in ("linear", "relu", "tanh")
+    }
+    assert all(r["low"] <= r["test_accuracy"] <= r["high"] for r in table)
+
+
+def test_a_result_of_other_code_is_marked(tiny: list[str], tmp_path: Path) -> None:
+    run(tmp_path)
+    path = studies.export("mnist_mlp", out=tmp_path, to=tmp_path / "x")[-1]
+    record = json.loads(path.read_text())
+    record["modules"]["actbook.data"] = "0" * 64
+    record["activations"]["training"]["relu"] = "0" * 64
+    path.write_text(json.dumps(record))
+    result = studies.load("mnist_mlp", tmp_path / "x")
+    assert result.stale
+    assert result.changes == ["actbook.data", "relu"]
+    assert "actbook-box stored stale" in result._repr_html_()
+    assert "[STALE]" in repr(result)
+    assert studies.stale(tmp_path / "x") == {"mnist_mlp": ["actbook.data", "relu"]}
+
+
+def test_an_altered_table_is_refused(tiny: list[str], tmp_path: Path) -> None:
+    run(tmp_path)
+    path = studies.export("mnist_mlp", out=tmp_path, to=tmp_path / "x")[0]
+    path.write_text(path.read_text().replace("0.", "0.9", 1))
+    with pytest.raises(StudyError, match="altered"):
+        _ = studies.load("mnist_mlp", tmp_path / "x").rows
+
+
+def test_the_commands(tiny: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = str(tmp_path / "run")
+    assert studies.main(["run", "mnist_mlp", "--budget", "tiny", "--out", out]) == 0
+    assert "mnist_mlp/protocol" in capsys.readouterr().err
+    target = str(tmp_path / "x")
+    assert studies.main(["export", "mnist_mlp", "--out", out, "--csv", target]) == 0
+    assert "mnist_mlp.json" in capsys.readouterr().out
+    assert studies.main(["list"]) == 0
+    assert "mnist_mlp" in capsys.readouterr().out
+    assert studies.main(["run", "nothing", "--out", out]) == 2
+    assert "error: no study 'nothing'" in capsys.readouterr().err
