@@ -55,20 +55,20 @@
     if (/\\[(\[]|\$[^$\n]+\$|\\(frac|sigma|mathbb|operatorname)/.test(text.data)) raw.push(text.data.trim().slice(0, 80));
   }
 
+  // Whether a node reaches beyond the window, and no box around it scrolls.
+  const escapes = (node) => {
+    if (node.getBoundingClientRect().right <= window.innerWidth + 1) return false;
+    for (let at = node.parentElement; at && at !== document.body; at = at.parentElement)
+      if (/auto|scroll|hidden/.test(getComputedStyle(at).overflowX)) return /hidden/.test(getComputedStyle(at).overflowX);
+    return true;
+  };
   const wide = document.documentElement.scrollWidth - window.innerWidth;
   const culprits = wide <= 0 ? [] : [...document.querySelectorAll("body *")]
-    .filter((node) => seen(node) && node.getBoundingClientRect().right > window.innerWidth + 1)
-    .slice(0, 5).map(nameOf);
+    .filter((node) => !node.closest("mjx-container") && seen(node) && escapes(node))
+    .slice(0, 5).map(nameOf).concat(`(${wide} pixels)`);
   const images = [...document.images];
   const cut = [...article.querySelectorAll(".math, table, img, .actbook-box, .admonition")]
-    .filter(seen)
-    .filter((node) => {
-      const right = node.getBoundingClientRect().right;
-      if (right <= window.innerWidth + 1) return false;
-      for (let at = node.parentElement; at && at !== document.body; at = at.parentElement)
-        if (/auto|scroll/.test(getComputedStyle(at).overflowX)) return false;
-      return true;
-    }).map(nameOf);
+    .filter((node) => seen(node) && escapes(node)).map(nameOf);
   return {
     wide, culprits, cut, faint: [...new Set(faint)], raw,
     theme: document.documentElement.dataset.theme,

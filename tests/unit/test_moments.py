@@ -201,6 +201,14 @@ def test_polynomials_times_gaussians_times_exponentials() -> None:
         assert float(mean.subs(q, sp.Rational(variance))) == pytest.approx(float(truth), rel=1e-12)
 
 
+def test_stein_s_lemma_with_a_scale() -> None:
+    second = exact(declare("scaled", "scaled", x * sp.erf(x))).second
+    assert second is not None
+    with mp.workdps(30):
+        truth = _expectation(lambda t: (t * mp.erf(t)) ** 2, 1.5, "scaled")
+    assert float(second.subs(q, sp.Rational(3, 2))) == pytest.approx(float(truth), rel=1e-12)
+
+
 def test_a_kink_off_the_origin_splits_the_quadrature() -> None:
     bent = declare(
         "bent",
