@@ -9,6 +9,8 @@ import pytest
 import torch
 
 from actbook import catalogue
+from actbook.lower import xp_numpy
+from actbook.lower.printer import compile_function
 from tests.contract import reference
 from tests.contract.ulp import FORMATS, errors, grid
 
@@ -78,3 +80,16 @@ def test_limits_and_nan(name: str, backend: str, fmt: str) -> None:
         y = evaluate(name, backend, fmt, x, order)
         np.testing.assert_allclose(y[:2], limits[name], rtol=unit, atol=0)
         assert math.isnan(y[2])
+
+
+@pytest.mark.parametrize("order", [0, 1, 2])
+@pytest.mark.parametrize("name", POINTWISE)
+def test_the_branch_not_taken_stays_finite(name: str, order: int) -> None:
+    """The printed code neither overflows nor divides by zero nor makes a NaN on finite inputs."""
+    activation = catalogue[name]
+    full = (order,) + (0,) * (len(activation.inputs) - 1)
+    function = compile_function(activation, full)
+    learnt = [float(p.default) for p in activation.parameters if p.learnable]
+    x = grid("float64")[np.abs(grid("float64")) < 1e100]
+    with np.errstate(over="raise", divide="raise", invalid="raise"):
+        assert np.isfinite(function(xp_numpy, x, *learnt)).all()
