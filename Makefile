@@ -29,6 +29,7 @@ lab: environment ## open the notebooks in JupyterLab
 	@.venv/bin/python -m jupyter lab --notebook-dir=.
 
 notebooks: environment ## re-execute the notebooks and store them normalised
+	@$(RUN) colab --stamp
 	@$(RUN) normalise
 
 portable: environment ## run the tests as another processor would, with 1 and with 4 threads

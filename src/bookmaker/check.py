@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bookmaker.execute import CELL_SECONDS, environment
+from bookmaker.execute import CELL_SECONDS, environment, prepare
 from bookmaker.layout import ROOT, chromium, cores
 
 PYTEST = [sys.executable, "-m", "pytest", "-q", f"--numprocesses={cores()}"]
@@ -49,6 +49,7 @@ OTHER_PROCESSOR = {
 def run(stages: list[Stage], extra: dict[str, str] | None = None) -> dict[str, tuple[bool, float]]:
     """Run stages one after the other, all of them; whether each passed and its seconds."""
     results = {}
+    prepare(environment())
     for stage in stages:
         print(f"── {stage.name} " + "─" * (76 - len(stage.name)), flush=True)
         started = time.monotonic()

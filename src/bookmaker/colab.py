@@ -187,8 +187,9 @@ def main(arguments: list[str]) -> int:
         return 0
     paths = [path.resolve() for path in options.notebooks] or notebooks()
     if options.stamp:
-        for path in paths:
+        for path in filter(faults, paths):
             write_atomically(path, text_of(stamp(read(path))))
+            print(f"{relative(path)}: the set-up cell is renewed")
         return 0
     try:
         rehearse(paths, options.fresh)

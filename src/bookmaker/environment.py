@@ -25,7 +25,7 @@ UNREACHABLE = (
     "ConnectTimeoutError",
     "ProxyError",
     "Failed to establish a new connection",
-    "No address associated with hostname",
+    "Failed to resolve",
 )
 
 

@@ -6,6 +6,7 @@ every project file that the execution opened are what they were.
 """
 
 import argparse
+import asyncio
 import hashlib
 import json
 import os
@@ -70,6 +71,13 @@ def environment(figures: str | None = None) -> dict[str, str]:
     else:
         env.pop("ACTBOOK_FIGURES", None)
     return env
+
+
+def prepare(env: Mapping[str, str]) -> None:
+    """Let matplotlib list the fonts now: in a slow kernel it would say so on stderr."""
+    if not list(Path(env["MPLCONFIGDIR"]).glob("fontlist*.json")):
+        command = [sys.executable, "-c", "import matplotlib.font_manager"]
+        subprocess.run(command, env=env, capture_output=True, check=False)
 
 
 @cache
@@ -243,7 +251,7 @@ def run(path: Path, env: Mapping[str, str], root: Path = ROOT) -> tuple[Any, Res
         )
         started = time.monotonic()
         try:
-            client.execute(env=traced)
+            asyncio.run(client.async_execute(env=traced))
         except (CellControlSignal, DeadKernelError, RuntimeError) as error:
             raise _show_failure(path, root, notebook, error) from error
         seconds = time.monotonic() - started
@@ -325,6 +333,8 @@ def execute(
     env = environment(figures)
     reasons = {path: "asked for" if force else why_stale(path, env, root) for path in paths}
     waiting = [path for path, reason in reasons.items() if reason]
+    if waiting:
+        prepare(env)
     known = {path: load(path, root) for path in waiting}
     waiting.sort(key=lambda path: -(r.seconds if (r := known[path]) else float("inf")))
     failures = []

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from bookmaker.execute import ExecutionFailed, environment, read, run
+from bookmaker.execute import ExecutionFailed, environment, prepare, read, run
 from bookmaker.layout import cores, notebooks, relative, write_atomically
 
 METADATA = {
@@ -90,6 +90,7 @@ def renew(paths: Iterable[Path]) -> list[Path]:
     Raises ExecutionFailed with every failure; a notebook that fails stays as it was.
     """
     env = environment()
+    prepare(env)
     changed, failures = [], []
 
     def one(path: Path) -> tuple[Path, str]:

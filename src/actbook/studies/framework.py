@@ -15,7 +15,7 @@ Row = dict[str, Any]
 Grid = Callable[[Mapping[str, Any], Sequence[Row]], list[Config]]
 
 #: The studies of the book, one module of this package each.
-KNOWN = ("mnist_mlp", "sigmoid_depth")
+KNOWN = ("mnist_mlp", "sigmoid_depth", "sigmoid_depth_fashion")
 
 
 class StudyError(RuntimeError):
