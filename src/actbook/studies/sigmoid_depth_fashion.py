@@ -1,4 +1,4 @@
-"""The study ``sigmoid_depth`` on Fashion-MNIST: eight layers, forty times as many steps."""
+"""The study ``sigmoid_depth`` on Fashion-MNIST: eight layers, many more steps."""
 
 from __future__ import annotations
 
