@@ -3,7 +3,7 @@
 A declaration is written in these functions.  Each knows its elementary ``definition`` (which
 proofs, limits and the public ``Activation.expr`` use) and its derivative in ground functions again,
 so that differentiation never leaves the stable forms: the derivative of ``softplus`` is
-``sigmoid``, not a quotient of exponentials.  The backends in ``actbook.lower`` implement each of them once.
+``sigmoid``, not a quotient of exponentials.  ``actbook.lower.ground`` computes each of them.
 """
 
 from __future__ import annotations

@@ -408,3 +408,11 @@ def test_the_commands(tiny: list[str], tmp_path: Path, capsys: pytest.CaptureFix
     assert "mnist_mlp" in capsys.readouterr().out
     assert studies.main(["run", "nothing", "--out", out]) == 2
     assert "error: no study 'nothing'" in capsys.readouterr().err
+
+
+def test_rows_that_measured_nothing_are_not_exported() -> None:
+    columns = ("model", "valid_loss", "valid_accuracy", "diverged")
+    row = {"model": "relu", "valid_loss": None, "valid_accuracy": None, "diverged": False}
+    assert not runner._measured(row, columns)
+    assert runner._measured({**row, "valid_accuracy": 0.5}, columns)
+    assert runner._measured(row, ("model", "diverged"))

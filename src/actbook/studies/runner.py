@@ -25,6 +25,8 @@ __all__ = ["RESULTS", "export", "read_table", "run"]
 #: The results that are shipped with the package.
 RESULTS = provenance.PACKAGE / "results"
 SIGNIFICANT_DIGITS = 5
+#: How the names of measured columns begin.
+MEASURED = ("running_", "train_", "valid_", "test_")
 RUN_FILE = "run.json"
 
 Say = Callable[[str], None]
@@ -188,7 +190,9 @@ def export(name: str, *, out: Path, to: Path = RESULTS) -> list[Path]:
         rows += fresh
         stages[stage.name] = _describe(stage, configs)
         for dataset in dict.fromkeys(config.dataset for config in configs):
-            part = [row for row in fresh if row["dataset"] == dataset]
+            part = [
+                row for row in fresh if row["dataset"] == dataset and _measured(row, stage.columns)
+            ]
             text = _table(stage.columns, part)
             file = f"{name}/{stage.name}-{dataset}.csv"
             write_atomic(to / file, text)
@@ -260,6 +264,12 @@ def _provenance(
         "stages": stages,
         "tables": tables,
     }
+
+
+def _measured(row: Row, columns: Iterable[str]) -> bool:
+    """Whether an exported column of the row was measured: a study may measure at the end only."""
+    measured = [column for column in columns if column.startswith(MEASURED)]
+    return not measured or any(row[column] is not None for column in measured)
 
 
 def _table(columns: Iterable[str], rows: Iterable[Row]) -> str:
