@@ -36,13 +36,14 @@ def test_a_carried_start_is_the_function_of_the_tanh_network(depth: int, init: s
     chosen = sigmoid_depth.deep("digits", depth, "sigmoid", "carried", dtype="float64", seed=4)
     chosen = dataclasses.replace(chosen, init=init)  # "torch" has biases that are not zero
     moved = train.network(chosen)
-    sigmoid_depth.carry([(layer.weight, layer.bias) for layer in moved[::2]])
+    linear: list[Any] = list(moved.children())[::2]
+    sigmoid_depth.carry([(layer.weight, layer.bias) for layer in linear])
     x = torch.from_numpy(np.random.default_rng(0).normal(size=(30, 64)))
     torch.testing.assert_close(moved(x), tanh_network(chosen)(x), rtol=0, atol=1e-12)
 
 
 def test_members_start_as_their_configuration_says(monkeypatch: pytest.MonkeyPatch) -> None:
-    started = []
+    started: list[Any] = []
 
     def keep(self: Any, report: Any) -> list[Any]:
         started.extend(zip(self.configs, self.networks, strict=True))
