@@ -123,9 +123,8 @@ def audit_page(root: Path = layout.ROOT) -> str:
     blocks = [
         "# Audit of the documents",
         INTRODUCTION,
-        f"So far {total[4]} of {total[5]} statements are recorded; the others belong to chapters "
-        "still to be written. The last column is an independent count of each document's "
-        "statements.",
+        f"So far {total[4]} of {total[5]} statements are recorded; the others belong to "
+        "planned chapters. The last column is an independent count of each document's statements.",
         table(header, [*rows, ["**all**", *(f"**{value}**" for value in total)]]),
         LEGEND,
     ]
