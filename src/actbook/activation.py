@@ -10,6 +10,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal
 
 import sympy as sp
+from sympy.functions.elementary.hyperbolic import HyperbolicFunction
 
 from actbook import symbols
 from actbook.symbols import elementary
@@ -78,10 +79,16 @@ class Parameter:
         return str(self.symbol.name)
 
     def check(self, value: Any) -> sp.Expr:
-        """``value`` as an exact number of the domain; raises ``ValueError`` otherwise."""
+        """``value`` as an exact number of the domain; raises ``ValueError`` otherwise.
+
+        A float of any precision means the binary fraction that it is; text means a fraction or a
+        decimal, ``"1/3"``, and is not evaluated.
+        """
         try:
-            number = sp.Rational(value) if isinstance(value, int | float) else sp.sympify(value)
-        except (TypeError, ValueError, sp.SympifyError):
+            number = sp.Rational(value) if isinstance(value, str) else sp.sympify(value)
+            if isinstance(number, sp.Float):
+                number = sp.Rational(number)
+        except (TypeError, ValueError, ZeroDivisionError, OverflowError, sp.SympifyError):
             number = sp.nan
         known = isinstance(number, sp.Expr) and number.is_number and number.is_finite is True
         if not known or number not in self.domain:
@@ -218,7 +225,7 @@ class Activation:
         pieces = []
         for segment in self.segments(order, use_forms=False):
             expr = elementary(segment.expr)
-            pieces.append((segment, sp.simplify(expr) if sum(order) else expr))
+            pieces.append((segment, _simplified(expr) if sum(order) else expr))
         if not keep_parameters:
             pieces = [(segment, expr.subs(self.defaults)) for segment, expr in pieces]
         else:
@@ -248,6 +255,10 @@ class Activation:
 
     def __call__(self, *inputs: Any, **options: Any) -> Any:
         """f of the inputs (one; a gated unit takes two; ``dim=`` for one across a dimension)."""
+        allowed = ["dim"] if self.shape == "across" else []
+        for option in options:
+            if option not in allowed:
+                raise TypeError(f"{self.name} takes no option {option!r}; allowed: {allowed}")
         return _backend(self, inputs).value(self, *inputs, **options)
 
     def grad(self, *inputs: Any) -> Any:
@@ -274,10 +285,14 @@ class Activation:
     def source(self, order: int = 0) -> str:
         """The generated source code of f (``order=0``), f′ or f″, with the functions it calls.
 
-        One text serves every array library: ``xp`` is NumPy's or torch's namespace.
+        One text serves every array library: ``xp`` is NumPy's or torch's namespace.  Of an
+        activation across a dimension, order 1 is the Jacobian.
         """
         from actbook.lower import printer
 
+        highest = 1 if self.shape == "across" else 2
+        if order not in range(highest + 1):
+            raise ValueError(f"{self.name}: order must be 0 to {highest}, got {order!r}")
         return printer.source(self, order)
 
     # -- the facts ---------------------------------------------------------------------------------
@@ -358,8 +373,8 @@ def declare(
 
 
 def nearest(name: str, names: Sequence[str]) -> list[str]:
-    """The names most like ``name``, best first."""
-    return difflib.get_close_matches(name, names, n=3, cutoff=0.4)
+    """The names most like ``name``, best first; capitals do not count."""
+    return difflib.get_close_matches(name.lower(), names, n=3, cutoff=0.4)
 
 
 def _backend(activation: Activation, inputs: tuple[Any, ...]) -> Any:
@@ -381,6 +396,17 @@ def _partial(expr: sp.Expr, inputs: tuple[sp.Symbol, ...], order: Order) -> sp.E
         for _ in range(count):
             expr = sp.diff(expr, symbol)
     return expr
+
+
+def _simplified(expr: sp.Expr) -> sp.Expr:
+    """``expr`` simplified, unless that brings in hyperbolic functions.
+
+    SymPy writes e^{−x}/(1 + e^{−x})² as 1/(4 cosh²(x/2)) and then does not see that the two are
+    equal; and the exponentials are what a reader differentiates.
+    """
+    simple = sp.simplify(expr)
+    foreign = simple.has(HyperbolicFunction) and not expr.has(HyperbolicFunction)
+    return expr if foreign else simple
 
 
 def _position(point: sp.Expr) -> float:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import sympy as sp
 
-from actbook.enclosure import Undecided
+from actbook.enclosure import Undecided, elementary_exponential
 from actbook.roots import How, Root, order, sign_at, value_at, weakest, zeros
 from actbook.symbols import x
 from actbook.tails import tail
@@ -506,8 +506,6 @@ def _mirror(a: _Analysis, sign: int) -> sp.Expr | None:
 
 def _simple_sum(one: sp.Expr, two: sp.Expr, near: sp.Expr) -> sp.Expr | None:
     """one + two when it is a line in x (proved by simplification), else None."""
-    from actbook.enclosure import elementary_exponential
-
     total = elementary_exponential(one) + elementary_exponential(two)
     values = [total.subs(x, near + sp.Rational(k, 7919)).evalf(40) for k in (0, 1, 2)]
     if abs(values[0] - 2 * values[1] + values[2]) > 1e-25:

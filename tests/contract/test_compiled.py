@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import getpass
 import math
 import shutil
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +17,7 @@ from tests.contract import reference
 from tests.contract.ulp import FORMATS, errors, grid
 
 NAMES = [n for n in catalogue.names() if catalogue[n].shape == "pointwise"]
+DEVICES = ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
 SPECIAL = torch.tensor([-math.inf, math.inf, math.nan])
 
 pytestmark = [
@@ -25,8 +29,17 @@ pytestmark = [
 ]
 
 
+@pytest.fixture(autouse=True)
+def own_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compiled code of one instruction set only: torch's cache would mix those of several."""
+    capability = torch.backends.cpu.get_cpu_capability().lower()
+    folder = Path(tempfile.gettempdir()) / f"torchinductor-{getpass.getuser()}-{capability}"
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(folder))
+
+
+@pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("fmt", ["float32", "bfloat16"])
-def test_compiled_graph_keeps_the_contract(fmt: str) -> None:
+def test_compiled_graph_keeps_the_contract(fmt: str, device: str) -> None:
     modules = {name: catalogue[name].module(policy="contract") for name in NAMES}
 
     def everything(x: torch.Tensor) -> list[torch.Tensor]:
@@ -34,13 +47,13 @@ def test_compiled_graph_keeps_the_contract(fmt: str) -> None:
 
     compiled = torch.compile(everything, fullgraph=True, dynamic=False)
     finite = torch.tensor(grid(fmt)).to(getattr(torch, fmt))
-    x = torch.cat([finite, SPECIAL.to(finite.dtype)]).requires_grad_()
+    x = torch.cat([finite, SPECIAL.to(finite.dtype)]).to(device).requires_grad_()
     outputs = compiled(x)
     slopes = [torch.autograd.grad(y.sum(), x, retain_graph=True)[0] for y in outputs]
     points = finite.double().numpy()
     for name, y, slope in zip(NAMES, outputs, slopes, strict=True):
         assert y.dtype == slope.dtype == x.dtype
-        y, slope = y.detach().double().numpy(), slope.double().numpy()
+        y, slope = y.detach().double().cpu().numpy(), slope.double().cpu().numpy()
         _check(reference.VALUE[name], reference.LIMITS[name], points, y, 8, fmt, None)
         root = reference.SLOPE_ROOTS.get(name)
         _check(reference.SLOPE[name], reference.SLOPE_LIMITS[name], points, slope, 16, fmt, root)

@@ -21,12 +21,13 @@ TORCH = {
     "float64": torch.float64,
 }
 NUMPY = {"float16": np.float16, "float32": np.float32, "float64": np.float64}
-CASES = [("numpy", name) for name in NUMPY] + [("torch", name) for name in TORCH]
+DEVICES = ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
+CASES = [("numpy", name) for name in NUMPY] + [(d, name) for d in DEVICES for name in TORCH]
 POINTWISE = [n for n in catalogue.names() if catalogue[n].shape in ("pointwise", "learnable")]
 
 
 def evaluate(name: str, backend: str, fmt: str, inputs: np.ndarray, order: int) -> np.ndarray:
-    """f (order 0) or f′ (order 1) through the public interface; results as float64."""
+    """f (order 0) or f′ (order 1), by NumPy or by torch on a device; results as float64."""
     activation = catalogue[name]
     function = activation.grad if order else activation
     if backend == "numpy":
@@ -34,10 +35,10 @@ def evaluate(name: str, backend: str, fmt: str, inputs: np.ndarray, order: int) 
         y = function(x)
         assert type(y) is np.ndarray and y.dtype == x.dtype and y.shape == x.shape
         return y.astype(np.float64)
-    t = torch.tensor(inputs).to(TORCH[fmt])
+    t = torch.tensor(inputs).to(TORCH[fmt]).to(backend)
     y = function(t)
-    assert y.dtype == t.dtype and y.shape == t.shape
-    return y.double().numpy()
+    assert y.dtype == t.dtype and y.shape == t.shape and y.device == t.device
+    return y.double().cpu().numpy()
 
 
 def test_every_pointwise_activation_has_a_reference() -> None:

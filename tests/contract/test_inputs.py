@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -12,7 +13,9 @@ import torch
 
 from actbook import catalogue
 
-relu, elu, swiglu, softmax = (catalogue[n] for n in ("relu", "elu", "swiglu", "softmax"))
+relu, elu, prelu, swiglu, softmax = (
+    catalogue[n] for n in ("relu", "elu", "prelu", "swiglu", "softmax")
+)
 
 
 @pytest.mark.parametrize("bad", [np.arange(3), np.array([1j]), np.array(["a"]), [1, 2], True])
@@ -35,7 +38,7 @@ def test_python_floats_and_scalars_keep_their_kind() -> None:
     assert relu(np.zeros((0, 2))).shape == (0, 2)
 
 
-@pytest.mark.parametrize("value", [0, -1, float("nan"), float("inf"), "big", None])
+@pytest.mark.parametrize("value", [0, -1, np.nan, np.inf, "big", "1/0", "exp(1)", None])
 def test_parameter_outside_its_domain(value: object) -> None:
     with pytest.raises(ValueError, match="parameter 'alpha' must be a finite number in"):
         elu.at(alpha=value)
@@ -52,6 +55,12 @@ def test_unknown_parameter_and_policy() -> None:
         relu.module(dim=1)
 
 
+@pytest.mark.parametrize("value", [0.1, np.float32(0.1), np.float16(0.1), torch.tensor(0.1)])
+def test_a_float_parameter_means_its_binary_fraction(value: object) -> None:
+    assert elu.at(alpha=value).parameters[0].default == sp.Rational(float(value))  # type: ignore[arg-type]
+    assert elu.at(alpha="1/10").parameters[0].default == sp.Rational(1, 10)
+
+
 def test_at_changes_value_and_code() -> None:
     double = elu.at(alpha=2)
     assert double.expr.subs(double.x, -1) == 2 * (sp.exp(-1) - 1)
@@ -65,6 +74,8 @@ def test_at_changes_value_and_code() -> None:
 def test_unknown_name_offers_the_nearest() -> None:
     with pytest.raises(KeyError, match="no activation is named 'gelo'; did you mean 'gelu'"):
         catalogue["gelo"]
+    with pytest.raises(KeyError, match="no activation is named 'GELU'; did you mean 'gelu'"):
+        catalogue["GELU"]
     assert catalogue["logistic"] is catalogue["sigmoid"]
     assert "gelu" in catalogue and "gelo" not in catalogue
 
@@ -78,8 +89,61 @@ def test_number_and_shape_of_inputs() -> None:
         swiglu(torch.ones(3), torch.ones(4))
     with pytest.raises(TypeError, match="swiglu: b must be a torch tensor"):
         swiglu(torch.ones(3), np.ones(3))
-    with pytest.raises(ValueError, match="softmax: dim must be one of the 1 dimensions, got 3"):
+    with pytest.raises(ValueError, match="softmax: dim must lie between -1 and 0, got 3"):
         softmax(np.ones(4), dim=3)
+
+
+@pytest.mark.parametrize("kind", [np.asarray, torch.tensor])
+def test_dimension_and_options(kind: Callable) -> None:
+    x = kind([1.0, 2.0])
+    for call in (softmax, softmax.jacobian):
+        with pytest.raises(TypeError, match=r"softmax: dim must be an integer, got 0\.5"):
+            call(x, dim=0.5)
+        with pytest.raises(ValueError, match="softmax: x must have a dimension to act along"):
+            call(kind(1.0))
+    with pytest.raises(TypeError, match=r"relu takes no option 'dim'; allowed: \[\]"):
+        relu(x, dim=0)
+    with pytest.raises(TypeError, match=r"softmax takes no option 'axis'; allowed: \['dim'\]"):
+        softmax(x, axis=0)
+
+
+def test_a_module_takes_tensors() -> None:
+    for policy in ("training", "contract"):
+        with pytest.raises(TypeError, match="relu: x must be a torch tensor, got ndarray"):
+            relu.module(policy)(np.ones(2, dtype=np.float32))
+
+
+def test_channels() -> None:
+    for channels in (0, 1.5, "3"):
+        with pytest.raises(ValueError, match="channels must be an integer, at least 1, got"):
+            prelu.module(channels=channels)
+    for policy in ("training", "contract"):
+        module = prelu.module(policy, channels=3)
+        assert module(torch.ones(2, 3, 4)).shape == (2, 3, 4)
+        for shape, found in (((2, 4), 4), ((3,), 1), ((), 1)):
+            with pytest.raises(ValueError, match=f"prelu: the module has 3 channels.* {found}$"):
+                module(torch.ones(shape))
+
+
+def test_a_mask_is_not_lost() -> None:
+    with pytest.raises(TypeError, match="relu: x is a masked array, whose mask would be lost"):
+        relu(np.ma.masked_array([1.0, 2.0], [False, True]))
+
+
+@pytest.mark.parametrize("kind", [np.asarray, torch.tensor])
+@pytest.mark.parametrize("name", [n for n in catalogue.names() if n != "swiglu"])
+def test_a_result_does_not_share_the_input_s_memory(name: str, kind: Callable) -> None:
+    x = kind([-1.0, 0.0, 2.0])
+    catalogue[name](x)[:] = 7.0
+    assert x.tolist() == [-1.0, 0.0, 2.0]
+
+
+def test_order_of_the_source() -> None:
+    for act, order, highest in ((relu, 3, 2), (relu, -1, 2), (relu, "numpy", 2), (softmax, 2, 1)):
+        with pytest.raises(ValueError, match=f"{act.name}: order must be 0 to {highest}, got"):
+            act.source(order)
+    assert "def softmax_jacobian(" in softmax.source(1)
+    assert softmax.source(1).startswith(softmax.source())
 
 
 def test_what_a_shape_lacks_is_absent() -> None:

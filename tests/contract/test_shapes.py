@@ -85,6 +85,16 @@ def test_softmax_sums_to_one_and_ignores_a_shift() -> None:
     np.testing.assert_array_equal(softmax(x.T, dim=0), softmax(x).T)
 
 
+@pytest.mark.parametrize("shape", [(0,), (3, 0), (0, 3), (2, 0, 4)])
+def test_softmax_of_nothing(shape: tuple[int, ...]) -> None:
+    softmax = catalogue["softmax"]
+    for x in (np.ones(shape, dtype=np.float32), torch.ones(shape)):
+        for dim in range(len(shape)):
+            assert softmax(x, dim=dim).shape == shape and softmax(x, dim=dim).dtype == x.dtype
+            rest = shape[:dim] + shape[dim + 1 :]
+            assert softmax.jacobian(x, dim=dim).shape == (*rest, shape[dim], shape[dim])
+
+
 def test_softmax_gradient_in_torch() -> None:
     x = torch.linspace(-2, 2, 6, dtype=torch.float64).reshape(2, 3).requires_grad_()
     assert torch.autograd.gradcheck(lambda t: catalogue["softmax"](t, dim=-1), (x,))

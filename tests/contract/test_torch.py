@@ -113,14 +113,44 @@ def test_layouts(name: str, policy: str) -> None:
     assert module(torch.tensor(0.5)).shape == ()
 
 
-@pytest.mark.parametrize("name", POINTWISE)
-def test_dtype_is_kept_under_autocast(name: str) -> None:
-    module = catalogue[name].module(policy="contract")
+@pytest.mark.parametrize("name", catalogue.names())
+@pytest.mark.parametrize("policy", POLICIES)
+def test_dtype_is_kept_under_autocast(name: str, policy: str) -> None:
+    module = catalogue[name].module(policy=policy)
     for dtype in (torch.float32, torch.bfloat16):
-        x = torch.linspace(-3, 3, 7, dtype=dtype)
+        x = torch.linspace(-3, 3, 8, dtype=dtype)
+        plain = module(x)
         with torch.autocast("cpu", dtype=torch.bfloat16):
             assert module(x).dtype == dtype
-            assert torch.equal(module(x), catalogue[name](x))
+            assert torch.equal(module(x), plain)
+
+
+# torch's compiler uses what torch has deprecated
+@pytest.mark.filterwarnings(r"ignore::DeprecationWarning:torch\..*")
+@pytest.mark.parametrize("training", [True, False])
+def test_every_module_compiles_in_one_process(training: bool) -> None:
+    """In one graph each, although they are more than the compiler keeps for one function."""
+    torch._dynamo.reset()
+    x = torch.linspace(-3, 3, 12).reshape(2, 6).requires_grad_(training)
+    for name in catalogue.names():
+        for policy in POLICIES:
+            module = catalogue[name].module(policy=policy).requires_grad_(training)
+            compiled = torch.compile(module, fullgraph=True, backend="eager")
+            torch.testing.assert_close(compiled(x), module(x))
+            if module(x).requires_grad:
+                weights = torch.arange(module(x).numel()).reshape(module(x).shape)
+                slopes = [
+                    torch.autograd.grad((m(x) * weights).sum(), x) for m in (compiled, module)
+                ]
+                torch.testing.assert_close(*slopes)
+
+
+def test_a_replica_runs_on_its_own_parameters() -> None:
+    module = catalogue["prelu"].module(policy="contract")
+    replica = module._replicate_for_data_parallel()
+    replica.alpha = torch.tensor([3.0])
+    assert replica(torch.tensor([-1.0])).item() == -3.0
+    assert module(torch.tensor([-1.0])).item() == -0.25
 
 
 def test_prelu_trains_per_channel() -> None:

@@ -78,6 +78,7 @@ def test_derivative_is_sympy_s_derivative_of_the_expression(name: str) -> None:
         for point in POINTS:
             gap = sp.N(theirs.subs(act.x, point), 40) - sp.N(mine.subs(act.x, point), 40)
             assert abs(gap) < 1e-28
+    assert sp.simplify(sp.diff(act.expr, act.x) - act.derivative) == 0
 
 
 @pytest.mark.parametrize("name", SCALAR)

@@ -1,6 +1,7 @@
 """The package as others meet it: import, command line, metadata, what is shipped, the documents."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -87,6 +88,18 @@ def test_an_unknown_name_offers_the_nearest(capsys: pytest.CaptureFixture[str]) 
 def test_studies_have_their_own_commands(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["study", "list"]) == 0
     assert "mnist_mlp" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes break otherwise elsewhere")
+def test_a_reader_may_stop_early_and_a_terminal_may_be_plain() -> None:
+    command = [sys.executable, "-m", "actbook.cli", "list"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None and process.stderr is not None
+        process.stdout.close()
+        assert (process.wait(60), process.stderr.read()) == (0, b"")
+    plain = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    shown = subprocess.run([*command[:-1], "show", "relu"], env=plain, capture_output=True)
+    assert shown.returncode == 0 and b"range" in shown.stdout
 
 
 def test_the_version_is_that_of_the_project(capsys: pytest.CaptureFixture[str]) -> None:

@@ -104,6 +104,66 @@ def test_a_finished_run_trains_nothing(tiny: list[str], tmp_path: Path) -> None:
     assert files(tmp_path) == before
 
 
+def test_a_killed_run_has_told_where_it_ran(
+    tiny: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train, calls = runner.train.train, []
+
+    def killed(*arguments: object, **options: object) -> object:
+        calls.append(arguments)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return train(*arguments, **options)  # type: ignore[arg-type]
+
+    hardware = {"processor": "the first machine", "cores": 1}
+    monkeypatch.setattr(runner.provenance, "machine", lambda device: hardware)
+    monkeypatch.setattr(runner.train, "train", killed)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path)
+    record = json.loads((tmp_path / "mnist_mlp" / "run.json").read_text())
+    assert [s["trained"] for s in record["sessions"]] == [sum(len(c[0]) for c in calls[:2])]  # type: ignore[index]
+    calls[:] = [(), ()]
+    with pytest.raises(KeyboardInterrupt):  # before a first group: no part in the rows
+        run(tmp_path)
+    monkeypatch.setattr(runner.train, "train", train)
+    assert run(tmp_path)
+    studies.export("mnist_mlp", out=tmp_path, to=tmp_path / "x")
+    result = studies.load("mnist_mlp", tmp_path / "x")
+    assert len(result.provenance["sessions"]) == 2
+    assert "the first machine" in repr(result)
+
+
+def test_a_damaged_record_is_named(tiny: list[str], tmp_path: Path) -> None:
+    run(tmp_path)
+    studies.export("mnist_mlp", out=tmp_path, to=tmp_path / "x")
+    record = tmp_path / "mnist_mlp" / "run.json"
+    record.write_text(record.read_text()[:-20])
+    with pytest.raises(StudyError, match=r"run\.json is damaged"):
+        studies.export("mnist_mlp", out=tmp_path, to=tmp_path / "x")
+    next((tmp_path / "x" / "mnist_mlp").iterdir()).unlink()
+    with pytest.raises(StudyError, match=r"csv is missing, which mnist_mlp\.json lists"):
+        _ = studies.load("mnist_mlp", tmp_path / "x").rows
+    (tmp_path / "x" / "mnist_mlp.json").write_text("{")
+    with pytest.raises(StudyError, match=r"mnist_mlp\.json is damaged"):
+        studies.load("mnist_mlp", tmp_path / "x")
+
+
+def test_a_folder_that_cannot_be_written_is_told_before_the_training(
+    tiny: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mnist_mlp").write_text("a file where the folder would be")
+    with pytest.raises(StudyError, match=r"cannot read .*: Not a directory"):
+        run(tmp_path)
+
+    def refused(**options: object) -> None:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(store.tempfile, "mkstemp", refused)
+    with pytest.raises(StudyError, match=r"cannot write .*run\.json: Read-only file system"):
+        run(tmp_path / "other")
+    assert not tiny
+
+
 def test_a_change_of_code_makes_cells_anew(
     tiny: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

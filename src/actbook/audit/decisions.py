@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from actbook.audit.boxes import Box, Fold, Outcome, Verdict
+from actbook.audit.boxes import Box, Expectation, Fold, Outcome, Verdict
 from actbook.audit.errors import AuditError
 from actbook.audit.evidence import cases_of, refuse_literals, truth
 from actbook.audit.records import Claim, claims, predictions
@@ -90,8 +90,6 @@ def _answers(claim: Claim, given: Mapping[str, Truth]) -> dict[str, bool]:
 
 def predict(identifier: str) -> Box:
     """The box of a prediction, shown before the result; its outcome is not in it."""
-    from actbook.audit.boxes import Expectation
-
     return Expectation(predictions[identifier])
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from actbook.activation import Activation, Order
 from actbook.lower import ground, xp_numpy
-from actbook.lower.inputs import dtype_error, shape_error
+from actbook.lower.inputs import dimension, dtype_error, shape_error
 from actbook.lower.printer import compile_function
 
 DTYPES = ("float16", "float32", "float64")
@@ -41,13 +41,15 @@ def evaluate(activation: Activation, order: Order, inputs: tuple[Any, ...]) -> A
     with np.errstate(over="ignore", under="ignore", invalid="ignore", divide="ignore"):
         result = function(xp_numpy, *(a.astype(wide, copy=False) for a in arrays), *learnt)
         result = np.asarray(result).astype(dtype, copy=False)
+    if any(np.may_share_memory(result, array) for array in arrays):  # the identity's result
+        result = result.copy()
     return result if any(isinstance(v, np.ndarray) for v in inputs) else result[()]
 
 
 def jacobian(activation: Activation, x: Any, dim: int = -1) -> Any:
     """diag(s) − s sᵀ along ``dim``, which becomes the last two dimensions."""
     array = _array(activation.name, "x", x)
-    wide = np.moveaxis(_wide(array), _dimension(activation.name, array, dim), -1)
+    wide = np.moveaxis(_wide(array), dimension(activation.name, array.ndim, dim), -1)
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         result = ground.softmax_jacobian(xp_numpy, wide)
     return result.astype(array.dtype, copy=False)
@@ -55,7 +57,7 @@ def jacobian(activation: Activation, x: Any, dim: int = -1) -> Any:
 
 def _across(activation: Activation, x: Any, dim: int) -> Any:
     array = _array(activation.name, "x", x)
-    axis = _dimension(activation.name, array, dim)
+    axis = dimension(activation.name, array.ndim, dim)
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         result = getattr(ground, activation.name)(xp_numpy, _wide(array), axis)
     return result.astype(array.dtype, copy=False)
@@ -66,6 +68,8 @@ def _wide(array: np.ndarray) -> np.ndarray:
 
 
 def _array(name: str, argument: str, value: Any) -> np.ndarray:
+    if isinstance(value, np.ma.MaskedArray):
+        raise TypeError(f"{name}: {argument} is a masked array, whose mask would be lost: fill it")
     array = np.asarray(value)
     if array.dtype.name not in DTYPES:
         raise dtype_error(name, argument, array.dtype, DTYPES)
@@ -77,9 +81,3 @@ def _broadcast(name: str, arrays: list[np.ndarray]) -> tuple[np.ndarray, ...]:
         return np.broadcast_arrays(*arrays)
     except ValueError:
         raise shape_error(name, [array.shape for array in arrays]) from None
-
-
-def _dimension(name: str, array: np.ndarray, dim: int) -> int:
-    if not -array.ndim <= dim < array.ndim:
-        raise ValueError(f"{name}: dim must be one of the {array.ndim} dimensions, got {dim}")
-    return dim

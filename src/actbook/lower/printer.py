@@ -223,7 +223,10 @@ def compile_function(activation: Activation, order: Order) -> Callable[..., Any]
 def source(activation: Activation, order: int = 0) -> str:
     """The generated source of f, f′ or f″ after the ground functions that it calls."""
     if activation.shape == "across":
-        return inspect.getsource(getattr(ground, activation.name))
+        if not order:
+            return inspect.getsource(getattr(ground, activation.name))
+        text = inspect.getsource(getattr(ground, f"{activation.name}_jacobian"))
+        return "\n\n".join([*_helpers(text.partition(":\n")[2]), text])
     full = (order,) + (0,) * (len(activation.inputs) - 1)
     text = print_function(activation, full)
     return "\n\n".join([*_helpers(text), text])

@@ -6,8 +6,10 @@ under ``torch.func`` (vmap, grad, jvp, hessian) and in one graph under ``torch.c
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import lru_cache, partial
+from types import FunctionType, MethodType
 from typing import Any, Literal
 
 import torch
@@ -15,7 +17,7 @@ import torch.nn.functional as F
 
 from actbook.activation import Activation, Order
 from actbook.lower import ground, xp_torch
-from actbook.lower.inputs import dtype_error, shape_error
+from actbook.lower.inputs import dimension, dtype_error, shape_error
 from actbook.lower.printer import compile_function
 
 Policy = Literal["training", "contract"]
@@ -44,7 +46,7 @@ def value(activation: Activation, *inputs: Any, dim: int = -1) -> torch.Tensor:
     """f of the inputs, differentiable."""
     if activation.shape == "across":
         x = _checked(activation, inputs)[0]
-        return across_function(activation)(x, _dimension(activation.name, x, dim))
+        return across_function(activation)(x, dimension(activation.name, x.dim(), dim))
     return apply(activation, (0,) * len(activation.inputs), inputs)
 
 
@@ -57,7 +59,7 @@ def derivative(activation: Activation, *inputs: Any) -> Any:
 def jacobian(activation: Activation, x: torch.Tensor, dim: int = -1) -> torch.Tensor:
     """diag(s) − s sᵀ along ``dim``, which becomes the last two dimensions."""
     (x,) = _checked(activation, (x,))
-    moved = torch.movedim(x, _dimension(activation.name, x, dim), -1)
+    moved = torch.movedim(x, dimension(activation.name, x.dim(), dim), -1)
     return ground.softmax_jacobian(xp_torch, _wide(moved)).to(x.dtype)
 
 
@@ -133,9 +135,11 @@ def autograd_function(activation: Activation, order: Order) -> Callable[..., tor
             return sum(terms[1:], terms[0])
 
     def function(*inputs: torch.Tensor) -> torch.Tensor:
-        if torch.compiler.is_compiling():
+        if not torch.compiler.is_compiling():
+            return Eager.apply(*inputs)
+        if torch.is_grad_enabled() and any(t.requires_grad for t in inputs):
             return Traced.apply(*inputs)
-        return Eager.apply(*inputs)
+        return _evaluate(code, inputs)  # the compiler inlines no forward of several inputs
 
     function.__name__ = function.__qualname__ = code.__name__
     return function
@@ -162,7 +166,8 @@ class ActivationModule(torch.nn.Module):
     """An activation as a module.
 
     ``policy="training"`` uses the framework's function where there is one (its absolute error is
-    at most 16 u max(1, |f|) and its gradient finite); ``"contract"`` always keeps the contract.
+    at most 16 u max(1, |f|) and its gradient finite; of its derivatives, only the first are
+    promised); ``"contract"`` always keeps the contract, eager to any order of derivative.
     Input (*), output (*), the dtype kept, also under autocast.  A gated unit splits dimension
     ``dim`` in two halves, gate first; an activation across a dimension acts along ``dim``.  A
     learnable one has ``channels`` values per parameter, broadcast along dimension 1.
@@ -174,8 +179,8 @@ class ActivationModule(torch.nn.Module):
         super().__init__()
         if policy not in ("training", "contract"):
             raise ValueError(f"policy must be 'training' or 'contract', got {policy!r}")
-        if channels < 1:
-            raise ValueError(f"channels must be at least 1, got {channels}")
+        if not isinstance(channels, int) or channels < 1:
+            raise ValueError(f"channels must be an integer, at least 1, got {channels!r}")
         self.activation = activation
         self.policy = policy
         self.dim = dim
@@ -201,11 +206,12 @@ class ActivationModule(torch.nn.Module):
         elif self._builtin is None:
             zero = (0,) * len(activation.inputs)
             self._function = autograd_function(activation, zero)
+        self.forward = MethodType(_forward_of(activation.key, self.policy), self)  # type: ignore[method-assign]
 
     def __getstate__(self) -> dict[str, Any]:
         """The state without generated functions: they are made again on loading."""
         state = self.__dict__.copy()
-        for name in ("_builtin", "_function", "_learnt"):
+        for name in ("_builtin", "_function", "_learnt", "forward"):
             state.pop(name)
         return state
 
@@ -213,25 +219,51 @@ class ActivationModule(torch.nn.Module):
         super().__setstate__(state)
         self._prepare()
 
+    def _replicate_for_data_parallel(self) -> Any:
+        """A replica runs on its own parameters, not on those of the original."""
+        replica = super()._replicate_for_data_parallel()
+        replica._prepare()
+        return replica
+
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """f(x), element by element (or along ``dim``)."""
+        _require_float_tensor(self.activation.name, "x", x)
+        if self._builtin is not None and torch.is_autocast_enabled(x.device.type):
+            with torch.autocast(x.device.type, enabled=False):  # some builtins would change x.dtype
+                return self._value(x)
+        return self._value(x)
+
+    def _value(self, x: torch.Tensor) -> torch.Tensor:
         name = self.activation.name
-        if x.dtype not in DTYPES:
-            raise _dtype_error(name, "x", x.dtype)
         if self.activation.shape == "across":
             chosen = self._builtin or self._function
-            return chosen(x, _dimension(name, x, self.dim))
+            return chosen(x, dimension(name, x.dim(), self.dim))
         if self.activation.shape == "gated":
             return self._function(*_halves(name, x, self.dim))
-        learnt = [getattr(self, parameter) for parameter in self._learnt]
+        learnt = [getattr(self, parameter).to(x.dtype) for parameter in self._learnt]
+        for value in learnt:
+            _require_channels(name, value, x)
         if self._builtin is not None:
-            return self._builtin(x, *(value.to(x.dtype) for value in learnt))
-        return self._function(x, *(_spread(name, value, x) for value in learnt))
+            return self._builtin(x, *learnt)
+        return self._function(x, *(_spread(value, x) for value in learnt))
 
     def extra_repr(self) -> str:
         """Name, parameters and policy."""
         fixed = [f"{p.name}={p.default}" for p in self.activation.parameters if not p.learnable]
         return ", ".join([self.activation.name, *fixed, f"policy={self.policy!r}"])
+
+
+@lru_cache(maxsize=4096)
+def _forward_of(key: Any, policy: Policy) -> Callable[..., torch.Tensor]:
+    """``ActivationModule.forward`` with a code object of its own.
+
+    The compiler keeps at most eight graphs for one code object: were it the same for all
+    activations, the ninth to be compiled in a process would stay eager, or raise.
+    """
+    template = ActivationModule.forward
+    name = re.sub(r"\W+", "_", f"forward_{key}_{policy}")
+    code = template.__code__.replace(co_name=name)
+    return FunctionType(code, template.__globals__, template.__name__)
 
 
 def module(activation: Activation, policy: str = "training", **options: Any) -> ActivationModule:
@@ -262,13 +294,7 @@ def _wide(x: torch.Tensor) -> torch.Tensor:
 
 def _checked(activation: Activation, inputs: tuple[Any, ...]) -> tuple[torch.Tensor, ...]:
     for variable, tensor in zip(activation.variables, inputs, strict=True):
-        if not isinstance(tensor, torch.Tensor):
-            raise TypeError(
-                f"{activation.name}: {variable} must be a torch tensor like the other input, "
-                f"got {type(tensor).__name__}"
-            )
-        if tensor.dtype not in DTYPES:
-            raise _dtype_error(activation.name, str(variable), tensor.dtype)
+        _require_float_tensor(activation.name, str(variable), tensor)
     if len(inputs) == 1:
         return inputs
     common = torch.promote_types(inputs[0].dtype, inputs[1].dtype)
@@ -279,33 +305,33 @@ def _checked(activation: Activation, inputs: tuple[Any, ...]) -> tuple[torch.Ten
 
 
 def _halves(name: str, x: torch.Tensor, dim: int) -> tuple[torch.Tensor, torch.Tensor]:
-    size = x.shape[_dimension(name, x, dim)]
+    size = x.shape[dimension(name, x.dim(), dim)]
     if size % 2:
         raise ValueError(f"{name}: dimension {dim} is split in halves, so {size} must be even")
     first, second = x.chunk(2, dim)
     return first, second
 
 
-def _spread(name: str, value: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-    """A learnable parameter in the shape of ``x``: one value, or one per channel."""
-    value = value.to(x.dtype)
-    if value.numel() == 1:
-        return value.expand(x.shape) if x.dim() else value.reshape(())
-    channels = x.shape[1] if x.dim() > 1 else x.shape[0] if x.dim() else 1
-    if channels != value.numel():
+def _require_channels(name: str, value: torch.Tensor, x: torch.Tensor) -> None:
+    """Raise unless ``value`` has one number, or one per channel (dimension 1) of ``x``."""
+    channels = x.shape[1] if x.dim() > 1 else 1
+    if value.numel() not in (1, channels):
         raise ValueError(
             f"{name}: the module has {value.numel()} channels, the input {tuple(x.shape)} has "
             f"{channels}"
         )
-    shape = [1, -1] + [1] * (x.dim() - 2) if x.dim() > 1 else [-1]
-    return value.reshape(shape).expand(x.shape)
 
 
-def _dimension(name: str, x: torch.Tensor, dim: int) -> int:
-    if not -x.dim() <= dim < x.dim():
-        raise ValueError(f"{name}: dim must be one of the {x.dim()} dimensions, got {dim}")
-    return dim
+def _spread(value: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+    """A learnable parameter in the shape of ``x``: one value, or one per channel."""
+    if value.numel() == 1:
+        return value.reshape(()).expand(x.shape)
+    return value.reshape([1, -1] + [1] * (x.dim() - 2)).expand(x.shape)
 
 
-def _dtype_error(name: str, argument: str, dtype: torch.dtype) -> TypeError:
-    return dtype_error(name, argument, dtype, [str(d).removeprefix("torch.") for d in DTYPES])
+def _require_float_tensor(name: str, argument: str, value: Any) -> None:
+    if not isinstance(value, torch.Tensor):
+        raise TypeError(f"{name}: {argument} must be a torch tensor, got {type(value).__name__}")
+    if value.dtype not in DTYPES:
+        allowed = [str(dtype).removeprefix("torch.") for dtype in DTYPES]
+        raise dtype_error(name, argument, value.dtype, allowed)

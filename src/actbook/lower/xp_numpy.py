@@ -19,8 +19,8 @@ def full(x: Any, value: float) -> Any:
 
 
 def amax(x: Any, dim: int) -> Any:
-    """The largest value along ``dim``, which stays with length one."""
-    return np.max(x, axis=dim, keepdims=True)
+    """The largest value along ``dim``, which stays with length one; −∞ where it is empty."""
+    return np.max(x, axis=dim, keepdims=True, initial=-np.inf)
 
 
 def sum(x: Any, dim: int) -> Any:

@@ -40,7 +40,9 @@ def maximum(x: Any, bound: float) -> Any:
 
 
 def amax(x: Any, dim: int) -> Any:
-    """The largest value along ``dim``, which stays with length one."""
+    """The largest value along ``dim``, which stays with length one; −∞ where it is empty."""
+    if not x.shape[dim]:
+        return torch.full_like(x.sum(dim, keepdim=True), -torch.inf)
     return torch.amax(x, dim, keepdim=True)
 
 

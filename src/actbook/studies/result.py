@@ -36,6 +36,8 @@ class Result:
         rows: list[Row] = []
         for file, table in self.provenance["tables"].items():
             path = self.folder / file
+            if not path.is_file():
+                raise StudyError(f"{path} is missing, which {self.name}.json lists")
             if hashlib.sha256(path.read_bytes()).hexdigest() != table["sha256"]:
                 raise StudyError(f"{path} was altered after the run: its SHA-256 is not recorded")
             stage = table["stage"]
@@ -126,6 +128,8 @@ def load(name: str, folder: Path = RESULTS) -> Result:
     except FileNotFoundError as error:
         there = ", ".join(stored(folder)) or "none"
         raise StudyError(f"no stored result of {name!r}; there are: {there}") from error
+    except ValueError as error:
+        raise StudyError(f"{folder / name}.json is damaged: {error}") from error
     return Result(folder, record)
 
 

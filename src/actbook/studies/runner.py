@@ -55,8 +55,9 @@ def run(
     from ..train.engine import resolve_device
 
     where = str(resolve_device(device))
-    started, clock = datetime.now(UTC), time.monotonic()
-    store, rows, trained = Store(out / name), list[Row](), 0
+    clock = time.monotonic()
+    store, rows = Store(out / name), list[Row]()
+    session = _Session(store, budget, where)
     complete, examples = True, _Shelf()
     for stage in plan.stages:
         configs = stage.grid(settings, rows)
@@ -70,12 +71,13 @@ def run(
                 if minutes is not None and time.monotonic() - clock > 60 * minutes:
                     complete = False
                     continue
+                session.begin()
                 begin = time.monotonic()
                 given = examples.of(members[0])
                 fit = plan.train or train.train
                 cells = [t.rows for t in fit(members, device=where, datasets=given)]
+                session.trained(len(members))
                 store.put(stage.name, key, cells)
-                trained += len(members)
                 seconds = time.monotonic() - begin
                 first = members[0]
                 say(
@@ -87,8 +89,8 @@ def run(
         if not complete:
             say(f"{name}: stopped after {minutes:g} minutes; the same command resumes")
             break
-    if trained or not (store.folder / RUN_FILE).exists():
-        _record(plan, store, budget, where, started, time.monotonic() - clock, trained)
+    if not (store.folder / RUN_FILE).exists():
+        session.begin()
     return complete
 
 
@@ -143,30 +145,57 @@ def _stage_rows(
     ]
 
 
-def _record(
-    plan: Study,
-    store: Store,
-    budget: str,
-    device: str,
-    started: datetime,
-    seconds: float,
-    trained: int,
-) -> None:
-    """Add this session to the run's record: when, where, with what."""
-    path = store.folder / RUN_FILE
-    record = json.loads(path.read_text("utf-8")) if path.exists() else {"sessions": []}
-    record["budget"] = budget
-    record["sessions"].append(
-        {
-            "started": started.isoformat(timespec="seconds"),
-            "seconds": round(seconds, 1),
-            "trained": trained,
-            "device": device,
-            "hardware": provenance.machine(device),
+class _Session:
+    """This session in the run's record: when, where, with what.
+
+    It is written before the first group is trained, which also shows that the folder can be
+    written, and again before each group is kept: a session that is killed has told what it did.
+    """
+
+    def __init__(self, store: Store, budget: str, device: str) -> None:
+        self.path, self.budget, self.device = store.folder / RUN_FILE, budget, device
+        self.started, self.clock = datetime.now(UTC), time.monotonic()
+        self.before: list[dict[str, Any]] | None = None
+        self.count = 0
+
+    def begin(self) -> None:
+        """Write the session's first record; nothing when there is one."""
+        if self.before is None:
+            self.before = _read_record(self.path)["sessions"] if self.path.exists() else []
+            self._write()
+
+    def trained(self, count: int) -> None:
+        """Add ``count`` networks."""
+        self.count += count
+        self._write()
+
+    def _write(self) -> None:
+        mine = {
+            "started": self.started.isoformat(timespec="seconds"),
+            "seconds": round(time.monotonic() - self.clock, 1),
+            "trained": self.count,
+            "device": self.device,
+            "hardware": provenance.machine(self.device),
             "versions": provenance.versions(),
         }
-    )
-    write_atomic(path, json.dumps(record, indent=1) + "\n")
+        record = {"sessions": [*(self.before or []), mine], "budget": self.budget}
+        write_atomic(self.path, json.dumps(record, indent=1) + "\n")
+
+
+def _read_record(path: Path) -> dict[str, Any]:
+    """The record of a run; StudyError where there is none that can be read."""
+    try:
+        record = json.loads(path.read_text("utf-8"))
+        record["sessions"], record["budget"]
+    except FileNotFoundError as error:
+        name = path.parent.name
+        raise StudyError(f"{path.parent} holds no run of {name}; run it first") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise StudyError(
+            f"{path} is damaged, and with it where and with what the run was made: "
+            f"remove {path.parent} and run the study again"
+        ) from error
+    return record
 
 
 def export(name: str, *, out: Path, to: Path = RESULTS) -> list[Path]:
@@ -177,10 +206,7 @@ def export(name: str, *, out: Path, to: Path = RESULTS) -> list[Path]:
     """
     plan = study(name)
     store = Store(out / name)
-    try:
-        record = json.loads((store.folder / RUN_FILE).read_text("utf-8"))
-    except FileNotFoundError as error:
-        raise StudyError(f"{store.folder} holds no run of {name}; run it first") from error
+    record = _read_record(store.folder / RUN_FILE)
     settings = _settings(plan, record["budget"])
     rows, stages, written = list[Row](), dict[str, Any](), list[Path]()
     tables: dict[str, dict[str, Any]] = {}
@@ -249,18 +275,20 @@ def _provenance(
     names = {row["activation"] for row in rows}
     declared = {policy: provenance.activation_hashes(names, policy) for policy in policies}
     code = _code(plan)
+    # A session that was killed before its first group was trained has no part in the rows.
+    sessions = [s for s in record["sessions"] if s["trained"]] or record["sessions"]
     return {
         "study": plan.name,
         "title": plan.title,
         "question": plan.question,
         "budget": record["budget"],
         "budget_settings": _settings(plan, record["budget"]),
-        "date": record["sessions"][-1]["started"][:10],
+        "date": sessions[-1]["started"][:10],
         "policy": policies,
         "hash": provenance.combined(code, *declared.values()),
         "modules": code,
         "activations": declared,
-        "sessions": record["sessions"],
+        "sessions": sessions,
         "stages": stages,
         "tables": tables,
     }

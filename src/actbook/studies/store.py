@@ -73,6 +73,9 @@ class Store:
             digest, payload = self.path(stage, key).read_text("utf-8").rstrip("\n").split("\n")
         except (FileNotFoundError, ValueError):
             return None
+        except OSError as error:
+            path = self.path(stage, key)
+            raise StudyError(f"cannot read {path}: {error.strerror or error}") from error
         if hashlib.sha256(payload.encode()).hexdigest() != digest:
             return None
         content: dict[str, Any] = json.loads(payload)
