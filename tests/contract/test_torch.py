@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from actbook import catalogue
+from actbook.lower import torch as lower
 from actbook.lower.torch import ActivationModule
 from tests.contract import reference
 from tests.contract.ulp import FORMATS, grid
@@ -125,6 +126,7 @@ def test_dtype_is_kept_under_autocast(name: str, policy: str) -> None:
             assert torch.equal(module(x), plain)
 
 
+@pytest.mark.skipif(not lower.traces(), reason="this torch leaves our functions eager")
 # torch's compiler uses what torch has deprecated
 @pytest.mark.filterwarnings(r"ignore::DeprecationWarning:torch\..*")
 @pytest.mark.parametrize("training", [True, False])
@@ -143,6 +145,24 @@ def test_every_module_compiles_in_one_process(training: bool) -> None:
                     torch.autograd.grad((m(x) * weights).sum(), x) for m in (compiled, module)
                 ]
                 torch.testing.assert_close(*slopes)
+
+
+@pytest.mark.filterwarnings(r"ignore::DeprecationWarning:torch\..*")
+@pytest.mark.filterwarnings("ignore:The .grad attribute")  # the compiler's own, at a graph break
+def test_an_older_torch_leaves_our_functions_eager(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Inside compiled code, with the right gradients."""
+    monkeypatch.setattr(lower, "TRACED_SINCE", (99, 0))
+    lower.autograd_function.cache_clear()
+    torch._dynamo.reset()
+    silu = catalogue["silu"].at()
+    module = silu.module(policy="contract")
+    x = torch.linspace(-3, 3, 12).requires_grad_()
+    compiled = torch.compile(lambda t: 2 * module(t), backend="eager")
+    (slope,) = torch.autograd.grad(compiled(x).sum(), x)
+    with pytest.raises(torch._dynamo.exc.Unsupported):
+        torch.compile(module, fullgraph=True, backend="eager")(x)
+    lower.autograd_function.cache_clear()
+    assert torch.equal(slope, 2 * silu.grad(x.detach()))
 
 
 def test_a_replica_runs_on_its_own_parameters() -> None:

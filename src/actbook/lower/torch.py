@@ -1,7 +1,8 @@
 """Activations in torch: differentiable functions under the contract, and modules.
 
 f, f′ and f″ form a chain of autograd functions that save their inputs and nothing else.  They work
-under ``torch.func`` (vmap, grad, jvp, hessian) and in one graph under ``torch.compile``.
+under ``torch.func`` (vmap, grad, jvp, hessian) and, from torch 2.13 on, in one graph under
+``torch.compile``.
 """
 
 from __future__ import annotations
@@ -24,6 +25,10 @@ Policy = Literal["training", "contract"]
 
 DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 HALVES = (torch.float16, torch.bfloat16)
+
+# The first version whose compiled gradients hold the contract: those that 2.11 compiles of an
+# autograd function are 0 in float32.  Before it, our functions stay eager inside compiled code.
+TRACED_SINCE = (2, 13)
 
 # The framework's functions by the name a record gives in ``builtin``; parameters by position.
 BUILTINS: dict[str, Callable[..., torch.Tensor]] = {
@@ -142,7 +147,13 @@ def autograd_function(activation: Activation, order: Order) -> Callable[..., tor
         return _evaluate(code, inputs)  # the compiler inlines no forward of several inputs
 
     function.__name__ = function.__qualname__ = code.__name__
-    return function
+    return function if traces() else torch.compiler.disable(function)
+
+
+def traces() -> bool:
+    """Whether ``torch.compile`` takes our functions into its graph, or leaves them eager."""
+    major, minor = torch.__version__.split(".")[:2]
+    return (int(major), int(minor)) >= TRACED_SINCE
 
 
 def _evaluate(code: Callable[..., Any], inputs: tuple[torch.Tensor, ...]) -> torch.Tensor:

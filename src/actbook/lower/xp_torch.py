@@ -15,13 +15,14 @@ erf, erfc, erfcx = torch.erf, torch.erfc, torch.special.erfcx
 def expm1(x: Any) -> Any:
     """e^x − 1 = 2t / (1 − t) with t = tanh(x/2), for x ≤ 1.
 
+    Near 0, where x/2 may be subnormal and be flushed to 0, it is x + x²/2.
     Compiled for a CPU, ``torch.expm1`` is exp(x) − 1 and loses every digit of a small result; eager
     it is accurate, and faster than the quotient.
     """
     if not torch.compiler.is_compiling():
         return torch.expm1(x)
     t = torch.tanh(0.5 * x)
-    return 2.0 * t / (1.0 - t)
+    return torch.where(torch.abs(x) < 1e-9, x + 0.5 * x * x, 2.0 * t / (1.0 - t))
 
 
 def full(x: Any, value: float) -> Any:
