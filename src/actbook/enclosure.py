@@ -158,9 +158,9 @@ def isolate(g: sp.Expr, lo: Any, hi: Any, zero_ends: tuple[bool, bool]) -> list[
     calc = arithmetic(80)
     slope = sp.diff(g, x)
     first, last = calc.mp.mpf(lo), calc.mp.mpf(hi)
-    todo, found = [(first, last)], []
-    while todo:
-        low, high = todo.pop()
+    pending, found = [(first, last)], []
+    while pending:
+        low, high = pending.pop()
         box = calc.box(low, high)
         if calc.sign(calc(g, box)):
             continue
@@ -173,7 +173,7 @@ def isolate(g: sp.Expr, lo: Any, hi: Any, zero_ends: tuple[bool, bool]) -> list[
             raise Undecided(f"the roots of {g} near {float(low):.6g} could not be separated")
         # An uneven split keeps round numbers, where roots like to be, off the grid.
         middle = low + (high - low) * calc.mp.mpf("0.4871395")
-        todo += [(low, middle), (middle, high)]
+        pending += [(low, middle), (middle, high)]
     return sorted(found)
 
 
