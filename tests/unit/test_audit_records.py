@@ -81,6 +81,8 @@ def test_select_takes_sections_with_all_below_them() -> None:
     assert below == {"1.3.1", "1.3.2"}
     assert audit.select(document="001", section="4.3") != audit.select(document="001", section="4")
     assert audit.select(document="004", section="1.") == []
+    questions = {claim.section for claim in audit.select(document="002", section="9")}
+    assert questions == {"9 Q7"}
     with pytest.raises(audit.AuditError, match="no verdict 'maybe'"):
         audit.select(verdict="maybe")
 

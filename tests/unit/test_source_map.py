@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from actbook import audit
 from bookmaker import source_map
 from bookmaker.chapter import Chapter
 from bookmaker.layout import BOOK, ROOT, notebooks, pages
-from bookmaker.source_map import references
+from bookmaker.source_map import Place, references
 from tests.unit import source_documents
 
 MAP = source_map.load()
@@ -194,6 +195,27 @@ def test_a_chapter_names_the_sections_that_the_map_gives_it(chapter: source_map.
 def test_a_chapter_has_the_title_of_the_plan(chapter: source_map.Chapter) -> None:
     title = Chapter.read(chapter.path).headings[0].title
     assert re.sub(r"^(Chapter\s+)?\d+[.:]?\s+", "", title) == chapter.title
+
+
+def homes(reference: str) -> set[Place]:
+    """Where the map says that a section is treated, in main or beside, those above it included."""
+    known = {section.reference: section for section in MAP.sections}
+    document, _, ident = reference.partition(" §")
+    names = [f"{document} §{each}" for each in (ident, *source_map.over(ident))]
+    found = [known[name] for name in names if name in known]
+    return {place for section in found for place in (*section.also, *found[0].at)}
+
+
+@pytest.mark.parametrize("claim", audit.claims.values(), ids=lambda claim: claim.id)
+def test_a_claim_is_decided_where_the_map_sends_its_sections(claim: audit.Claim) -> None:
+    for section in (claim.section, *claim.also):
+        assert int(claim.chapter) in homes(f"{claim.document} §{section}"), section
+
+
+def test_each_section_of_002_is_treated_in_the_part_that_mirrors_it() -> None:
+    part = {chapter.key for chapter in MAP.chapters if chapter.part == 3}
+    sections = [section for section in MAP.sections if section.document == "002"]
+    assert all(part & {*section.at, *section.also} for section in sections)
 
 
 # The pages ---------------------------------------------------------------------------------------

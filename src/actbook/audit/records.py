@@ -285,6 +285,11 @@ predictions: Records[Prediction] = Records("prediction", _predictions)
 documents: Records[Document] = Records("document", _documents)
 
 
+def _within(section: str, above: str) -> bool:
+    """Whether a section is another or stands below it: 1.3.2 and 1.3, "9 Q7" and 9."""
+    return section == above or section.startswith((f"{above}.", f"{above} "))
+
+
 def select(
     document: str | None = None,
     chapter: str | None = None,
@@ -293,7 +298,7 @@ def select(
 ) -> list[Claim]:
     """The claims that match every criterion given, in the order of the files.
 
-    A section matches itself and all below it: ``"1.3"`` finds ``1.3.2``.
+    A section matches itself and all below it: ``"1.3"`` finds ``1.3.2``, ``"9"`` finds ``9 Q7``.
     """
     if verdict is not None and verdict not in VERDICTS:
         raise AuditError(f"no verdict {verdict!r}; allowed: {', '.join(VERDICTS)}")
@@ -303,7 +308,7 @@ def select(
         if document in (None, claim.document)
         and chapter in (None, claim.chapter)
         and verdict in (None, claim.verdict)
-        and (section is None or f"{claim.section}.".startswith(f"{section}."))
+        and (section is None or _within(claim.section, section))
     ]
 
 
