@@ -18,7 +18,20 @@ Grid = Callable[[Mapping[str, Any], Sequence[Row]], list[Any]]
 #: How the names of measured columns begin.
 MEASURED = ("running_", "train_", "valid_", "test_")
 #: The studies of the book, one module of this package each.
-KNOWN = ("mnist_mlp", "sigmoid_depth", "sigmoid_depth_fashion")
+KNOWN = (
+    "mnist_mlp",
+    "sigmoid_depth",
+    "sigmoid_depth_fashion",
+    "swish_beta",
+    "born_dead",
+    "rectifiers",
+    "corners",
+    "relu_vs_leaky",
+    "depth_gradients",
+    "self_normalising",
+    "dead_units",
+    "codesign",
+)
 #: Those that try the machinery; they are run by name and appear in no list.
 TRIALS = ("toy",)
 
