@@ -14,7 +14,7 @@ import pytest
 
 from actbook import data, studies
 from actbook.data import Dataset
-from actbook.studies import mnist_mlp, provenance, runner, store
+from actbook.studies import framework, mnist_mlp, provenance, runner, store
 from actbook.studies.framework import StudyError
 
 BUDGET = {
@@ -421,3 +421,12 @@ def test_rows_that_measured_nothing_are_not_exported() -> None:
     assert not runner._measured(row, columns)
     assert runner._measured({**row, "valid_accuracy": 0.5}, columns)
     assert runner._measured(row, ("model", "diverged"))
+
+
+def test_a_column_that_a_condition_lacks_is_empty_and_a_misspelt_one_an_error() -> None:
+    stage = framework.Stage("final", "tested once", lambda budget, rows: [], ("model", "beta_1"))
+    rows: list[framework.Row] = [{"model": "swish", "beta_1": 1.5}, {"model": "relu"}]
+    runner._check_columns(stage, rows)
+    assert runner._table(stage.columns, rows) == "model,beta_1\nswish,1.5\nrelu,\n"
+    with pytest.raises(framework.StudyError, match="no row of final has a column beta_1"):
+        runner._check_columns(stage, rows[1:])

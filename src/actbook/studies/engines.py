@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
+from pathlib import Path
 from typing import Any, Protocol
 
 from .framework import StudyError
@@ -28,12 +29,16 @@ Keep = Callable[[], bool]
 
 @dataclass(frozen=True)
 class Task:
-    """One group of a study, so described that any process can train it."""
+    """One group of a study, so described that any process can train it.
+
+    ``checkpoint`` is the folder that keeps the state of its training, where there is one.
+    """
 
     study: str
     stage: str
     members: tuple[Any, ...]
     device: str
+    checkpoint: Path | None = None
 
     def __str__(self) -> str:
         return f"{self.study}/{self.stage} ({len(self.members)} members)"

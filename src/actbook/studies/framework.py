@@ -15,8 +15,11 @@ Row = dict[str, Any]
 #: Of a configuration: a ``Config``, or what a study with its own ``train`` has instead.
 Grid = Callable[[Mapping[str, Any], Sequence[Row]], list[Any]]
 
-#: How the names of measured columns begin.
-MEASURED = ("running_", "train_", "valid_", "test_")
+#: How the names of measured columns begin, and of those that ``actbook.train.models`` records.
+MEASURED = (
+    "running_", "train_", "valid_", "test_",
+    "gradient_norm_", "activation_mean_", "activation_variance_", "sparsity_", "dead_",
+)  # fmt: skip
 #: The studies of the book, one module of this package each.
 KNOWN = (
     "mnist_mlp",
@@ -61,8 +64,9 @@ class Study:
     ``label(config)`` names the condition a row belongs to (column ``model``); ``summary(rows)``
     gives the table that ``study show`` prints.  ``stack`` bounds the members that train together.
     ``train`` takes the place of ``actbook.train.train`` where a study starts its networks itself,
-    ``groups`` that of ``actbook.train.groups``; ``modules`` are hashed with the study's own, for
-    results answer for the code that made them.  ``rule`` decides its comparisons.
+    and is given a folder for its ``checkpoint`` where it takes one; ``groups`` that of
+    ``actbook.train.groups``; ``modules`` are hashed with the study's own, for results answer for
+    the code that made them.  ``rule`` decides its comparisons.
     """
 
     name: str

@@ -20,10 +20,14 @@ __all__ = ["activation_hashes", "combined", "machine", "module_hashes", "version
 PACKAGE = Path(__file__).resolve().parent.parent
 
 #: Followed no further: what a result owes to the catalogue is in the hashes of its activations, and
-#: how cells are scheduled, stored and summed up does not change what a cell measures.
+#: how cells are scheduled, stored and summed up does not change what a cell measures; neither does
+#: how the state of a training is kept and given back.  What theory says of an activation enters a
+#: configuration as a number, and the configurations are in the keys.
 OUTSIDE = (
     "actbook",
     "actbook._catalogue",
+    "actbook.signal",
+    "actbook.train.checkpoint",
     "actbook.studies",
     "actbook.studies.framework",
     "actbook.studies.statistics",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import inspect
 import io
 import json
 import time
@@ -69,9 +70,12 @@ def run(
         cells = [store.get(stage.name, key) for key in keys]
         missing = [number for number, found in enumerate(cells) if found is None]
         tasks = [
-            engines.Task(name, stage.name, tuple(configs[i] for i in groups[number]), where)
+            engines.Task(
+                name, stage.name, tuple(configs[i] for i in groups[number]), where,
+                store.checkpoint(stage.name, keys[number]),
+            )
             for number in missing
-        ]
+        ]  # fmt: skip
         progress.stage(stage.name, [len(group) for group in groups], missing)
         if tasks and more():
             session.begin()
@@ -79,6 +83,7 @@ def run(
             number, members = missing[index], tasks[index].members
             session.trained(len(members))
             store.put(stage.name, keys[number], given, session.name)
+            store.drop_checkpoint(stage.name, keys[number])
             cells[number] = given
             label = f"{members[0].dataset} {plan.label(members[0])} × {len(members)}"
             progress.finished(number, label, seconds)
@@ -90,11 +95,16 @@ def run(
             progress.note(f"stopped after {minutes:g} minutes; the same command resumes")
             return False
     session.begin_once()
+    store.drop_checkpoints()
     return True
 
 
 def train_group(task: engines.Task) -> tuple[list[list[Row]], float]:
-    """The rows of each member of a task, and the seconds it took; on a CPU on one thread."""
+    """The rows of each member of a task, and the seconds it took; on a CPU on one thread.
+
+    A group that takes minutes keeps its state in the task's checkpoint, and goes on from there when
+    it was killed; on a machine that does not see the folder of the run it begins anew.
+    """
     plan = study(task.study)
     begin = time.monotonic()
     if plan.train is not None and not plan.modules:
@@ -108,11 +118,25 @@ def train_group(task: engines.Task) -> tuple[list[list[Row]], float]:
         try:
             first = task.members[0]
             given = {first.dataset: _loaded(first.dataset, first.valid)}
-            fit = plan.train or train.train
-            trained = fit(list(task.members), device=task.device, datasets=given)
+            fit, options = _trainer(plan, task.checkpoint)
+            trained = fit(list(task.members), device=task.device, datasets=given, **options)
         finally:
             torch.set_num_threads(threads)
     return [member.rows for member in trained], time.monotonic() - begin
+
+
+def _trainer(plan: Study, checkpoint: Path | None) -> tuple[Any, dict[str, Any]]:
+    """What trains a group of a study, and the checkpoint for it where it takes one."""
+    from ..train import engine, kept
+
+    fit = plan.train or train.train
+    if fit is engine.train:
+        fit = kept.train  # the same, with checkpoints
+    takes = "checkpoint" in inspect.signature(fit).parameters
+    # The run's folder is not there where another machine of a cluster trains and shares no disk.
+    if checkpoint is None or not takes or not checkpoint.parent.parent.parent.is_dir():
+        return fit, {}
+    return fit, {"checkpoint": checkpoint}
 
 
 @lru_cache(maxsize=4)
@@ -154,12 +178,23 @@ def _keys(
     found = []
     for positions in groups:
         members = [configs[position] for position in positions]
+        _check_module(plan, members[0])
         names = {config.activation for config in members}
         declared = provenance.activation_hashes(names, members[0].policy)
         wanted = json.dumps([asdict(config) for config in members], sort_keys=True)
         parts = {"stage": stage.name, "configs": wanted}
         found.append(provenance.combined(code, declared, parts)[:24])
     return found
+
+
+def _check_module(plan: Study, config: Any) -> None:
+    """StudyError where a network is built by a module that the study's results do not answer to."""
+    module = getattr(config, "module", None)
+    if module and module not in plan.modules:
+        raise StudyError(
+            f"{plan.name} trains the architecture {config.architecture!r}: its modules must list "
+            f"{module!r}, not only {', '.join(map(repr, plan.modules))}"
+        )
 
 
 def _placed(groups: list[list[int]], cells: Sequence[list[list[Row]] | None]) -> dict[int, Any]:
@@ -296,6 +331,7 @@ def export(name: str, *, out: Path, to: Path = RESULTS) -> list[Path]:
         configs = stage.grid(settings, rows)
         fresh = _stored_rows(plan, store, stage, configs, used)
         rows += fresh
+        _check_columns(stage, fresh)
         stages[stage.name] = _describe(stage, configs)
         for dataset in dict.fromkeys(config.dataset for config in configs):
             part = [
@@ -383,15 +419,26 @@ def _provenance(
 def _measured(row: Row, columns: Iterable[str]) -> bool:
     """Whether an exported column of the row was measured: a study may measure at the end only."""
     measured = [column for column in columns if column.startswith(MEASURED)]
-    return not measured or any(row[column] is not None for column in measured)
+    return not measured or any(row.get(column) is not None for column in measured)
+
+
+def _check_columns(stage: Stage, rows: Sequence[Row]) -> None:
+    """StudyError where an exported column is in no row: a misspelt one would be stored empty."""
+    there = dict.fromkeys(name for row in rows for name in row)
+    if unknown := [column for column in stage.columns if rows and column not in there]:
+        raise StudyError(
+            f"no row of {stage.name} has a column {', '.join(unknown)}; there are "
+            f"{', '.join(there)}"
+        )
 
 
 def _table(columns: Iterable[str], rows: Iterable[Row]) -> str:
+    """The rows as CSV; empty where a row has no such column, as ReLU has no β to record."""
     output = io.StringIO()
     writer = csv.writer(output, lineterminator="\n")
     columns = list(columns)
     writer.writerow(columns)
-    writer.writerows([_written(row[column]) for column in columns] for row in rows)
+    writer.writerows([_written(row.get(column)) for column in columns] for row in rows)
     return output.getvalue()
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ __all__ = ["SESSIONS", "Store", "checked", "write_atomic"]
 
 #: The folder of a run's sessions, beside those of its stages.
 SESSIONS = "sessions"
+#: The folder of what is being trained.
+CHECKPOINTS = "checkpoints"
 
 
 def write_atomic(path: Path, content: str | bytes) -> None:
@@ -63,6 +66,18 @@ class Store:
     def path(self, stage: str, key: str) -> Path:
         """Where the group ``key`` of a stage is kept."""
         return self.folder / stage / f"{key}.json"
+
+    def checkpoint(self, stage: str, key: str) -> Path:
+        """The folder that keeps the state of a group while it is trained."""
+        return (self.folder / CHECKPOINTS / stage / key).absolute()
+
+    def drop_checkpoint(self, stage: str, key: str) -> None:
+        """Remove that folder, if it is there: the group is finished."""
+        shutil.rmtree(self.checkpoint(stage, key), ignore_errors=True)
+
+    def drop_checkpoints(self) -> None:
+        """Remove what is left of all of them: everything is finished."""
+        shutil.rmtree(self.folder / CHECKPOINTS, ignore_errors=True)
 
     def put(self, stage: str, key: str, rows: list[list[Row]], session: str = "") -> None:
         """Keep the rows of a finished group, those of each member apart, and who trained it."""
