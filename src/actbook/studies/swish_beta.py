@@ -1,0 +1,373 @@
+"""Does training find a β for Swish, or does β stay where it started?
+
+Networks with three hidden layers of equal width and one β in each.  Swish starts at β = 1/4, 1 or
+4, and its β is fixed, learns at the rate of the weights, or learns at ten times that rate: Adam
+moves a parameter by about one rate in a step, so that the rate bounds how far β can travel.  ReLU,
+GELU and Mish stand beside it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from .. import data
+from ..train import engine
+from ..train.config import Config, ConfigError, groups
+from .framework import Row, Stage, Study
+from .statistics import Rule
+
+HIDDEN, LAYERS = 64, 3
+STARTS = (0.25, 1.0, 4.0)
+#: How β learns: its rate over that of the weights.
+MODES = {"fixed": 0.0, "learned": 1.0, "fast": 10.0}
+OTHERS = ("relu", "gelu", "mish")
+
+#: Inputs, examples held out of the training set (for good, and for tuning), epochs.
+DATASETS: dict[str, dict[str, int]] = {
+    "digits": {"inputs": 64, "valid": 0, "tuning_valid": 200, "epochs": 40},
+    "fashion_mnist": {"inputs": 784, "valid": 50_000, "tuning_valid": 50_000, "epochs": 6},
+}
+BATCH = 64
+#: Rates are 10^(k/2): k in this range to begin with, two more on the side where the best one lies.
+FIRST_RATES = tuple(range(-7, -2))
+WIDENED_BY = 2
+#: Seeds of the stages do not meet: a rate is never judged by the draws that chose it.
+TUNING_SEEDS, FINAL_SEEDS = 1000, 2000
+
+#: The decision rule for β: the difference at the end between the networks that started at 4 and at
+#: 1/4, over the difference at the start, by pairs.  The start is remembered when the whole interval
+#: of its mean lies above the first number, forgotten when it lies below the second.
+REMEMBERED, FORGOTTEN = 0.5, 0.1
+
+
+@dataclass(frozen=True)
+class Gated(Config):
+    """A network whose Swish layers start at ``beta``, which learns at ``beta_rate`` times ``lr``.
+
+    Activations without a β have ``beta`` 1 and ``beta_rate`` 0.
+    """
+
+    beta: float = 1.0
+    beta_rate: float = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.activation != "swish" and (self.beta, self.beta_rate) != (1.0, 0.0):
+            raise ConfigError(f"beta and beta_rate are for 'swish', not for {self.activation!r}")
+        for name in ("beta", "beta_rate"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value >= 0):
+                raise ConfigError(f"{name} must be a finite number of at least 0, not {value!r}")
+
+    @property
+    def mode(self) -> str:
+        """ "fixed", "learned" or "fast"."""
+        return {rate: mode for mode, rate in MODES.items()}[self.beta_rate]
+
+
+def gated(
+    dataset: str, activation: str, start: float = 1.0, mode: str = "fixed", **fields: Any
+) -> Gated:
+    """The configuration of one condition: ``swish`` with its start and mode, or another."""
+    of_set = DATASETS[dataset]
+    return Gated(
+        dataset=dataset,
+        widths=(of_set["inputs"], *[HIDDEN] * LAYERS, 10),
+        activation=activation,
+        beta=start,
+        beta_rate=MODES[mode],
+        init="he",
+        batch=BATCH,
+        **{"epochs": of_set["epochs"], "valid": of_set["valid"], **fields},
+    )
+
+
+class _Swish(engine._Layer):
+    """x σ(βx) of all members at once, (M, n, units): up to rounding what the module gives."""
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        return x * torch.sigmoid(self.parameters["beta"].unsqueeze(2) * x)
+
+
+class _Stack(engine._Stack):
+    """Members whose β starts, learns and is recorded as their configuration says."""
+
+    def __init__(self, configs: list[Config], *rest: Any) -> None:
+        super().__init__(configs, *rest)
+        self.layers = [
+            _Swish(layer.template, layer.parameters) if "beta" in layer.parameters else layer
+            for layer in self.layers
+        ]
+        self.betas = [
+            layer.parameters["beta"] for layer in self.layers if "beta" in layer.parameters
+        ]
+        with torch.no_grad():
+            for beta in self.betas:
+                beta.fill_(configs[0].beta)  # type: ignore[attr-defined]
+        self.start = self.sharpness()
+
+    def _make_optimizer(self) -> tuple[torch.optim.Optimizer, list[list[torch.Tensor]]]:
+        optimizer, leaves = super()._make_optimizer()
+        first = self.configs[0]
+        owned = {
+            id(layer.parameters["beta"]) for layer in self.layers if "beta" in layer.parameters
+        }
+        positions = [i for i, p in enumerate(self.parameters) if id(p) in owned]
+        for span, group in enumerate(list(optimizer.param_groups)):
+            mine = [leaves[i][span] for i in positions]
+            if mine:
+                known = {id(view) for view in mine}
+                group["params"] = [view for view in group["params"] if id(view) not in known]
+                rate = first.beta_rate * group["lr"]  # type: ignore[attr-defined]
+                optimizer.add_param_group({"params": mine, "lr": rate})
+        return optimizer, leaves
+
+    @torch.no_grad()
+    def sharpness(self) -> list[torch.Tensor]:
+        """|β| times the root mean square of its layer's inputs over the training examples, (M,)."""
+        found, x = [], self.x.expand(len(self.configs), -1, -1)
+        for layer in self.layers:
+            if "beta" in layer.parameters:
+                size = x.square().mean((1, 2), dtype=torch.float64).sqrt()
+                found.append(size * layer.parameters["beta"].detach()[:, 0].abs())
+            x = layer(x)
+        return found
+
+    def measure(self, epoch: int) -> dict[str, Any]:
+        """The engine's columns; at the end β and its sharpness, layer by layer from the input."""
+        columns: dict[str, Any] = super().measure(epoch)
+        if self.betas and epoch == self.configs[0].epochs:
+            pairs = zip(self.betas, self.start, self.sharpness(), strict=True)
+            for layer, (beta, start, end) in enumerate(pairs, start=1):
+                columns[f"beta_{layer}"] = engine._numpy(beta.detach()[:, 0])
+                columns[f"start_{layer}"] = engine._numpy(start)
+                columns[f"sharp_{layer}"] = engine._numpy(end)
+        return columns
+
+
+def train(
+    configs: Iterable[Config],
+    *,
+    device: str | torch.device | None = None,
+    datasets: Mapping[str, data.Dataset] | None = None,
+) -> list[engine.Trained]:
+    """As :func:`actbook.train.train`, with the β of :class:`Gated`."""
+    configs = list(configs)
+    target = engine.resolve_device(device)
+    results: dict[int, engine.Trained] = {}
+    for group in groups(configs):
+        first = configs[group[0]]
+        source = (datasets or {}).get(first.dataset) or data.load(first.dataset, valid=first.valid)
+        examples = engine._Examples.of(source, first, target)
+        for positions in engine._stacks(group, configs, target):
+            stack = _Stack([configs[position] for position in positions], examples, target)
+            results.update(zip(positions, stack.train(lambda amount: None), strict=True))
+    return [results[position] for position in range(len(configs))]
+
+
+def label(config: Config) -> str:
+    """The condition: its activation, for Swish with the start of β and how β learns."""
+    assert isinstance(config, Gated)
+    swish = config.activation == "swish"
+    return f"swish {config.beta:g}, {config.mode}" if swish else config.activation
+
+
+Cell = tuple[str, str]
+"""Data set and condition."""
+_Condition = tuple[str, str, float, str]
+
+
+def _conditions(budget: Mapping[str, Any]) -> list[_Condition]:
+    swish = [("swish", start, mode) for mode in MODES for start in STARTS]
+    return [
+        (dataset, activation, start, mode)
+        for dataset in budget["datasets"]
+        for activation, start, mode in [*((name, 1.0, "fixed") for name in OTHERS), *swish]
+    ]
+
+
+def _named(condition: _Condition) -> Cell:
+    return condition[0], label(gated(*condition))
+
+
+def _rate(half_decades: int) -> float:
+    return float(f"{10 ** (half_decades / 2):.6g}")
+
+
+def _tuning(
+    budget: Mapping[str, Any], condition: _Condition, powers: Sequence[int]
+) -> list[Config]:
+    return [
+        gated(
+            *condition, lr=_rate(power), seed=TUNING_SEEDS + i, splits=("valid",), measure="end",
+            valid=DATASETS[condition[0]]["tuning_valid"],
+        )
+        for power in powers
+        for i in range(budget["datasets"][condition[0]]["tuning_seeds"])
+    ]  # fmt: skip
+
+
+def _tune(budget: Mapping[str, Any], rows: Sequence[Row]) -> list[Config]:
+    return [c for each in _conditions(budget) for c in _tuning(budget, each, FIRST_RATES)]
+
+
+def rates(rows: Sequence[Row], cell: Cell) -> dict[float, float]:
+    """Mean validation loss of each rate tried in a cell; a diverged run counts as infinite."""
+    found: dict[float, list[float]] = {}
+    for row in rows:
+        if (row["dataset"], row["model"]) == cell and row.get("valid_loss") is not None:
+            loss = row["valid_loss"]
+            found.setdefault(row["lr"], []).append(loss if math.isfinite(loss) else math.inf)
+    return {rate: sum(values) / len(values) for rate, values in sorted(found.items())}
+
+
+def best_rate(rows: Sequence[Row], cell: Cell) -> float:
+    """The rate of the lowest mean validation loss; of equals the smallest."""
+    tried = rates(rows, cell)
+    return min(tried, key=lambda rate: (tried[rate], rate))
+
+
+def on_edge(rows: Sequence[Row], cell: Cell) -> bool:
+    """Whether the best rate is the smallest or the largest of those tried."""
+    tried = list(rates(rows, cell))
+    return best_rate(rows, cell) in (tried[0], tried[-1])
+
+
+def _widen(budget: Mapping[str, Any], rows: Sequence[Row]) -> list[Config]:
+    configs: list[Config] = []
+    for condition in _conditions(budget):
+        cell = _named(condition)
+        if on_edge(rows, cell):
+            best = best_rate(rows, cell)
+            side = 1 if best == max(rates(rows, cell)) else -1
+            power = round(2 * math.log10(best))
+            powers = sorted(power + side * (i + 1) for i in range(WIDENED_BY))
+            configs += _tuning(budget, condition, powers)
+    return configs
+
+
+def _final(budget: Mapping[str, Any], rows: Sequence[Row]) -> list[Config]:
+    return [
+        gated(
+            *condition, lr=best_rate(rows, _named(condition)), seed=FINAL_SEEDS + i,
+            splits=("train", "test"), measure="end",
+        )
+        for condition in _conditions(budget)
+        for i in range(budget["datasets"][condition[0]]["seeds"])
+    ]  # fmt: skip
+
+
+def finals(rows: Sequence[Row], cell: Cell, column: str) -> dict[int, float]:
+    """A column of the final runs of a cell by seed; accuracies of diverged runs count as 0.1."""
+    found = {}
+    for row in rows:
+        if row["stage"] == "final" and (row["dataset"], row["model"]) == cell:
+            value = row[column]
+            if value is not None:
+                lost = column.endswith("accuracy") and math.isnan(value)
+                found[row["seed"]] = 0.1 if lost else value
+    return found
+
+
+def memory(rows: Sequence[Row], dataset: str, mode: str, layer: int) -> list[float]:
+    """How much of the distance between the outer starts of β is left at the end, seed by seed.
+
+    1: β kept its distance; 0: both starts ended at the same β.
+    """
+    ends = [
+        finals(rows, (dataset, f"swish {start:g}, {mode}"), f"beta_{layer}")
+        for start in (STARTS[0], STARTS[-1])
+    ]
+    return [(ends[1][seed] - ends[0][seed]) / (STARTS[-1] - STARTS[0]) for seed in sorted(ends[0])]
+
+
+def sharp_memory(rows: Sequence[Row], dataset: str, mode: str, layer: int) -> list[float]:
+    """The same of the logarithm of the sharpness |β|·rms(z), against its distance at the start."""
+    logs = [
+        [
+            finals(rows, (dataset, f"swish {start:g}, {mode}"), f"{when}_{layer}")
+            for start in (STARTS[0], STARTS[-1])
+        ]
+        for when in ("start", "sharp")
+    ]
+    (low_0, high_0), (low, high) = logs
+    return [
+        math.log(high[seed] / low[seed]) / math.log(high_0[seed] / low_0[seed])
+        for seed in sorted(low)
+    ]
+
+
+def verdict(low: float, high: float) -> str:
+    """What the decision rule says of an interval: "remembered", "forgotten" or "between"."""
+    if low > REMEMBERED:
+        return "remembered"
+    return "forgotten" if high < FORGOTTEN else "between"
+
+
+def summary(rows: Sequence[Row]) -> list[Row]:
+    """Test accuracy of each cell with its 95 % BCa interval, its rate, and its mean β by layer."""
+    from .statistics import interval
+
+    table = []
+    cells = dict.fromkeys((r["dataset"], r["model"]) for r in rows if r["stage"] == "final")
+    for cell in cells:
+        reached = list(finals(rows, cell, "test_accuracy").values())
+        low, high = interval(reached)
+        betas = {}
+        for layer in range(1, LAYERS + 1):
+            ends = list(finals(rows, cell, f"beta_{layer}").values())
+            betas[f"beta_{layer}"] = sum(ends) / len(ends) if ends else math.nan
+        table.append(
+            {
+                "dataset": cell[0],
+                "model": cell[1],
+                "runs": len(reached),
+                "lr": best_rate(rows, cell),
+                "edge": on_edge(rows, cell),
+                "test_accuracy": sum(reached) / len(reached),
+                "low": low,
+                "high": high,
+                **betas,
+            }
+        )
+    return table
+
+
+_KEYS = ("model", "lr", "seed")
+_TUNING_COLUMNS = (*_KEYS, "valid_loss", "valid_accuracy", "diverged")
+_BY_LAYER = tuple(
+    f"{name}_{layer}" for name in ("beta", "start", "sharp") for layer in range(1, LAYERS + 1)
+)
+_FINAL_COLUMNS = (
+    *_KEYS, "activation", "epoch", "train_loss", "train_accuracy", "test_loss", "test_accuracy",
+    "diverged", *_BY_LAYER,
+)  # fmt: skip
+
+STUDY = Study(
+    name="swish_beta",
+    title="The β of Swish, by its start and how it learns",
+    question="Does training find a β for Swish, or does β stay where it started?",
+    stages=(
+        Stage("tune", "five rates compared on held-out examples", _tune, _TUNING_COLUMNS),
+        Stage("widen_1", "two rates beyond an edge that was best", _widen, _TUNING_COLUMNS),
+        Stage("widen_2", "two rates beyond an edge that was best again", _widen, _TUNING_COLUMNS),
+        Stage("final", "the chosen rate with fresh seeds, tested once", _final, _FINAL_COLUMNS),
+    ),
+    budgets={
+        "quick": {
+            "datasets": {
+                "digits": {"seeds": 20, "tuning_seeds": 4},
+                "fashion_mnist": {"seeds": 10, "tuning_seeds": 2},
+            },
+        },
+    },
+    label=label,
+    summary=summary,
+    train=train,
+    rule=Rule(margin=0.005),
+)  # fmt: skip
