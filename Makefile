@@ -1,7 +1,7 @@
 # The book's commands. `make help` lists them.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help environment book test serve lab notebooks portable weekly mutate lint format colab gpu links clean
+.PHONY: help environment book test serve lab notebooks portable weekly mutate mutate-book lint format colab gpu links clean
 
 # The first of these that is Python 3.11 to 3.13; `make PYTHON=/path/to/python` overrides it.
 PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
@@ -10,7 +10,7 @@ PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
 RUN := .venv/bin/python -m bookmaker
 
 help: ## list the commands
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1@\2/p' $(MAKEFILE_LIST) | awk -F@ '{printf "%-18s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1@\2/p' $(MAKEFILE_LIST) | awk -F@ '{printf "%-18s %s\n", $$1, $$2}'
 
 environment: ## create .venv with the pinned packages (the other commands do this when needed)
 	@test -n "$(PYTHON)" || { echo "No Python 3.11, 3.12 or 3.13 is installed: install one, or run make PYTHON=/path/to/python" >&2; exit 1; }
@@ -40,6 +40,9 @@ weekly: environment ## run the tests that take minutes, and the contract with no
 
 mutate: environment ## break the package in many ways and see which tests notice
 	@$(RUN) mutate
+
+mutate-book: environment ## break the chapters in many ways and see what their tests notice
+	@$(RUN) mutate_book
 
 lint: environment ## check style and types of the code, and the cells of the notebooks
 	@$(RUN) check ruff format mypy lint

@@ -15,6 +15,7 @@ COMMANDS = {
     "readme": "write the generated table of README.md",
     "check": "run all tests (make test)",
     "mutate": "break copies of the package and say which tests notice (make mutate)",
+    "mutate_book": "break the chapters and say what their tests notice (make mutate-book)",
     "lint": "check the notebooks' cells, figures, proofs and prose",
     "serve": "serve the built book",
     "colab": "print or stamp the set-up cell, or simulate Colab (make colab)",

@@ -3,10 +3,14 @@
 The pages are committed, so that they can be read and compared; a test holds them current.
 """
 
+import csv
+import json
 import re
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from actbook import audit
 from actbook.audit import Claim, Prediction
@@ -27,6 +31,21 @@ source can decide names the source."""
 LEGEND = """\
 **holds**: true as stated. **fails**: false as stated. **depends**: true in some cases and false in
 others, which are named. **cannot be checked**: too vague, or about something that is gone."""
+# What `make mutate-book` found, a line for each mutant, and under what conditions.
+RESULT = layout.PACKAGE / "results" / "mutations" / "book.csv"
+RUNS = RESULT.with_suffix(".json")
+_MUTATIONS = {
+    "proof": "a sign, constant, function or term in a proof",
+    "formula": "the same in the other cells of a derivation",
+    "verdict": "the verdict of a claim, or its cases, turned round",
+    "solution": "a sign, constant, operator or term in a solution",
+    "declaration": "a declaration of the package that the chapter uses",
+    "document": "a formula or number as a document prints it",
+    "output": "a digit of a stored output",
+    "result": "a column of a stored result",
+    "figure": "a figure without label, caption or alternative text",
+    "prediction": "the outcome of a prediction turned round",
+}
 _GROUNDS = {"check": "by a computed check", "source": "by a source", "none": "left open"}
 
 
@@ -200,9 +219,104 @@ def predictions_page(root: Path = layout.ROOT) -> str:
     return "\n\n".join(blocks) + "\n"
 
 
+class Row(NamedTuple):
+    """One mutant of a chapter and what became of it."""
+
+    chapter: str
+    kind: str
+    cell: int
+    change: str
+    outcome: str
+    noticed: str
+
+
+def mutation_rows() -> list[Row]:
+    """The stored outcomes of all mutants, by chapter; none where there are none."""
+    if not RESULT.is_file():
+        return []
+    with RESULT.open(encoding="utf-8", newline="") as file:
+        return [
+            Row(
+                raw["chapter"],
+                raw["kind"],
+                int(raw["cell"]),
+                raw["change"],
+                raw["outcome"],
+                raw["noticed"],
+            )
+            for raw in csv.DictReader(file)
+        ]
+
+
+def rate(rows: Iterable[Row]) -> tuple[int, int]:
+    """How many mutants were noticed, of how many; the equivalent ones are not counted."""
+    counts = Counter(row.outcome for row in rows)
+    return counts["caught"], counts["caught"] + counts["survived"] + counts["broken"]
+
+
+def _by(rows: list[Row], part: Callable[[Row], str]) -> list[list[object]]:
+    """For each value of a part: made, noticed, survived, equivalent, share."""
+    table_: list[list[object]] = []
+    for value in dict.fromkeys(map(part, rows)):
+        own = [row for row in rows if part(row) == value]
+        caught, made = rate(own)
+        same = sum(row.outcome == "equivalent" for row in own)
+        share = f"{caught / made:.0%}" if made else "–"
+        table_.append([value, made, caught, made - caught, same, share])
+    return table_
+
+
+def _mutation_tables(rows: list[Row]) -> Iterator[str]:
+    """The report: by chapter, by kind, and every survivor."""
+    runs = json.loads(RUNS.read_text(encoding="utf-8"))["chapters"]
+    head = ["noticed", "survived", "equivalent", "share noticed"]
+    caught, made = rate(rows)
+    yield (
+        f"Of {made} mutants that change something {caught} were noticed ({caught / made:.1%}). "
+        "`make mutate-book` repeats the run, and fails below 95%."
+    )
+    chapters = _by(rows, lambda row: row.chapter)
+    yield table(
+        ["chapter", "mutants", *head, "seed", "date", "code"],
+        [
+            [f"chapter {int(str(name))}", *line, run["seed"], run["date"], f"`{run['code']}`"]
+            for name, *line in chapters
+            for run in (runs[str(name)],)
+        ],
+    )
+    kinds = {str(name): line for name, *line in _by(rows, lambda row: row.kind)}
+    yield table(
+        ["what is changed", "mutants", *head],
+        [[words, *kinds[kind]] for kind, words in _MUTATIONS.items() if kind in kinds],
+    )
+    survivors = [row for row in rows if row.outcome in ("survived", "broken")]
+    if survivors:
+        yield "## What nothing noticed"
+        yield table(
+            ["chapter", "cell", "changed", "how"],
+            [[int(r.chapter), r.cell, r.kind, escape(r.change)] for r in survivors],
+        )
+
+
+MUTATIONS = """\
+A test that cannot fail shows nothing. So the book breaks itself: a sign in a proof, a constant in a
+solution, a verdict, a digit, one change at a time, drawn by a seeded generator from the chapters'
+own cells. The strict test of the notebook, the linter or the checks of the records should notice
+each. A change whose cell gives the same outputs and leaves the same values behind is equivalent and
+does not count."""
+
+
+def mutations_page(root: Path = layout.ROOT) -> str:
+    """The appendix on mutants: what was broken on purpose, and what the checks made of it."""
+    rows = mutation_rows()
+    tables = _mutation_tables(rows) if rows else ["No run is stored yet."]
+    return "\n\n".join(["# Mutations", MUTATIONS, *tables]) + "\n"
+
+
 PAGES: dict[str, Callable[[Path], str]] = {
     "book/appendix/audit.md": audit_page,
     "book/appendix/predictions.md": predictions_page,
+    "book/appendix/mutations.md": mutations_page,
 }
 
 

@@ -133,8 +133,9 @@ def test_a_tested_run_says_which_images_it_got_wrong() -> None:
         device="cpu",
         datasets={"digits": source},
     )
-    wrong = study.unpack(member.rows[-1]["wrong"], len(source.y_test))
-    assert wrong.mean() == pytest.approx(1 - member.rows[-1]["test_accuracy"])
+    last: dict[str, Any] = member.rows[-1]
+    wrong = study.unpack(last["wrong"], len(source.y_test))
+    assert wrong.mean() == pytest.approx(1 - last["test_accuracy"])
     assert all(row["wrong"] is None for row in member.rows[:-1])
     found = study.wrong_images(member.network, source.x_test, source.y_test)
     np.testing.assert_array_equal(found, wrong)

@@ -195,3 +195,171 @@ def test_a_rule_that_is_none_is_refused(fields: dict, message: str) -> None:
 def test_a_plan_that_is_none_is_refused(call, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def outcomes_with(shift: float, seed: int) -> dict[str, dict[int, float]]:
+    generator = np.random.default_rng(seed)
+    base = {s: float(generator.normal()) for s in range(15)}
+    return {
+        "base": base,
+        "other": {s: base[s] + shift + float(generator.normal(0, 0.5)) for s in base},
+    }
+
+
+def test_one_family_over_several_data_sets() -> None:
+    measured = {"one": outcomes_with(0.3, 1), "two": outcomes_with(0.5, 2), "three": {}}
+    measured["three"] = outcomes_with(0.0, 3)
+    found = statistics.compare_across(measured, "base")
+    alone = {name: statistics.compare(each, "base")[0] for name, each in measured.items()}
+    assert [each.p for (each,) in found.values()] == [each.p for each in alone.values()]
+    corrected = statistics.holm([each.p for each in alone.values()])
+    assert [each.p_holm for (each,) in found.values()] == corrected
+    assert found["one"][0].p_holm > alone["one"].p_holm
+    with pytest.raises(ValueError, match="reference must be one of base, other"):
+        statistics.compare_across(measured, "nobody")
+
+
+def test_equivalence_is_tested_at_the_level_of_the_whole_family() -> None:
+    draws = np.random.default_rng(6).normal(size=20)
+    differences = (draws - draws.mean()) / draws.std(ddof=1)
+    level = stats.ttest_1samp(differences, 1.0, alternative="less").pvalue
+    rule = Rule(margin=1.0, alpha=1.5 * level)
+    one = {
+        "base": dict.fromkeys(range(20), 0.0),
+        "other": {s: float(d) for s, d in enumerate(differences)},
+    }
+    assert statistics.compare(one, "base", rule=rule)[0].verdict == "equivalent"
+    twice = statistics.compare_across({"a": one, "b": one}, "base", rule=rule)
+    assert [each.verdict for (each,) in twice.values()] == ["undecided", "undecided"]
+
+
+@pytest.mark.parametrize("seeds,examples", [(6, 50), (30, 20)])
+def test_a_crossed_table_has_the_errors_it_was_made_with(seeds: int, examples: int) -> None:
+    generator = np.random.default_rng(7)
+    a, b, e = 0.4, 0.7, 1.0
+    shape = 600, seeds, examples
+    tables = (
+        a * generator.normal(size=(600, seeds, 1))
+        + b * generator.normal(size=(600, 1, examples))
+        + e * generator.normal(size=shape)
+    )
+    found = [statistics.crossed(table) for table in tables]
+    rest = e**2 / (seeds * examples)
+    wanted = {
+        "over_seeds": a**2 / seeds + rest,
+        "over_examples": b**2 / examples + rest,
+        "over_both": a**2 / seeds + b**2 / examples + rest,
+    }
+    for name, square in wanted.items():
+        estimated = np.mean([getattr(each, name) ** 2 for each in found])
+        assert estimated == pytest.approx(square, rel=0.08), name
+    assert tables.mean(axis=(1, 2)).std() == pytest.approx(math.sqrt(wanted["over_both"]), rel=0.1)
+
+
+def test_a_table_without_effects_of_seeds_has_no_negative_error() -> None:
+    # Rows with equal means: the component of the seeds is estimated as negative.
+    table = np.array([[1.0, -1.0, 0.0], [-1.0, 0.0, 1.0], [0.0, 1.0, -1.0]])
+    found = statistics.crossed(table)
+    assert (found.mean, found.over_seeds, found.over_examples, found.over_both) == (0, 0, 0, 0)
+    for bad in (np.zeros(3), np.zeros((1, 5)), np.array([[1.0, math.nan], [0.0, 1.0]])):
+        with pytest.raises(ValueError, match="table must be finite"):
+            statistics.crossed(bad)
+
+
+@pytest.mark.parametrize(
+    "pairs,margin,effect,comparisons", [(10, 1.2, 0.0, 1), (30, 0.7, 0.1, 3), (5, 2.0, 0.0, 1)]
+)
+def test_the_power_of_equivalence_is_how_often_it_is_found(
+    pairs: int, margin: float, effect: float, comparisons: int
+) -> None:
+    draws = np.random.default_rng(8).normal(effect, 1, size=(20_000, pairs))
+    above = stats.ttest_1samp(draws, -margin, axis=1, alternative="greater").pvalue
+    below = stats.ttest_1samp(draws, margin, axis=1, alternative="less").pvalue
+    found = (np.maximum(above, below) < 0.05 / comparisons).mean()
+    computed = statistics.equivalence_power(pairs, margin, effect, comparisons=comparisons)
+    assert computed == pytest.approx(found, abs=0.015)
+
+
+def test_equivalence_needs_room_and_pairs() -> None:
+    assert statistics.equivalence_power(5, 1e-3) < 1e-3
+    assert statistics.equivalence_power(400, 1.0) > 0.999
+    values = [statistics.equivalence_power(20, 0.8, effect) for effect in (0, 0.2, 0.4, 0.8)]
+    assert values == sorted(values, reverse=True) and values[-1] < 0.06
+    with pytest.raises(ValueError, match="margin must be a positive number"):
+        statistics.equivalence_power(10, 0.0)
+    with pytest.raises(ValueError, match="pairs must be at least 2"):
+        statistics.equivalence_power(1, 1.0)
+
+
+# --- the analysis of variance -----------------------------------------------------------------
+
+
+def test_one_factor_is_the_one_way_test() -> None:
+    table = np.random.default_rng(0).normal(size=(4, 6)) + np.arange(4)[:, None] / 2
+    factor, rest = statistics.anova(table, ["a"])
+    known = stats.f_oneway(*table)
+    assert factor.p == pytest.approx(known.pvalue)
+    assert factor.squares / 3 / (rest.squares / 20) == pytest.approx(known.statistic)
+    assert (factor.name, rest.name, factor.degrees, rest.degrees) == ("a", "seeds", 3, 20)
+
+
+def test_a_table_by_hand() -> None:
+    """Cell means 1 and 3 over 5 and 11, two seeds at ±1 in each cell."""
+    table = np.array([[[0.0, 2], [2, 4]], [[4, 6], [10, 12]]])
+    one, two, both, rest = statistics.anova(table, ["a", "b"])
+    assert [e.squares for e in (one, two, both, rest)] == pytest.approx([72, 32, 8, 8])
+    assert [e.degrees for e in (one, two, both, rest)] == [1, 1, 1, 4]
+    assert one.eta == pytest.approx(72 / 120)
+    assert one.omega == pytest.approx((72 - 2) / (120 + 2))
+    assert both.name == "a × b"
+    assert one.p == pytest.approx(stats.f.sf(36, 1, 4))
+    assert sum(e.omega for e in (one, two, both, rest)) == pytest.approx(1)
+
+
+def test_the_parts_are_those_of_least_squares() -> None:
+    """Each part is what its columns add to a regression on all parts before it."""
+    shape = (3, 2, 4, 5)
+    generator = np.random.default_rng(1)
+    table = generator.normal(size=shape) + np.multiply.outer(
+        np.multiply.outer(np.arange(3.0), np.ones(2)), np.outer(np.arange(4), np.ones(5))
+    )
+    found = statistics.anova(table, ["a", "b", "c"])
+    levels = np.indices(shape)[:3].reshape(3, -1)
+    y, design = table.ravel(), [np.ones(table.size)]
+
+    def unexplained() -> float:
+        x = np.stack(design, axis=1)
+        return float(((y - x @ np.linalg.lstsq(x, y)[0]) ** 2).sum())
+
+    before = unexplained()
+    for effect in found[:-2]:
+        axes = ["abc".index(factor) for factor in effect.factors]
+        for level in product(*(range(shape[axis]) for axis in axes)):
+            here = [levels[axis] == k for axis, k in zip(axes, level, strict=True)]
+            design.append(np.all(here, axis=0).astype(float))
+        after = unexplained()
+        assert effect.squares == pytest.approx(before - after, abs=1e-8)
+        before = after
+    assert found[-2].name == "higher" and found[-2].degrees == 2 * 1 * 3
+    assert found[-2].squares + found[-1].squares == pytest.approx(before)
+    assert sum(effect.eta for effect in found) == pytest.approx(1)
+
+
+def test_the_interval_of_a_share_covers_it() -> None:
+    generator = np.random.default_rng(2)
+    truth = np.array([-0.5, 0.0, 0.5])
+    share = (truth**2).mean() / ((truth**2).mean() + 1)
+    hits = 0
+    for _ in range(200):
+        effect, *_ = statistics.anova(
+            generator.normal(size=(3, 4, 5)) + truth[:, None, None], ["a", "b"]
+        )
+        hits += effect.low <= share <= effect.high
+    assert 0.85 <= hits / 200 <= 0.99
+
+
+def test_what_is_no_factorial_is_refused() -> None:
+    with pytest.raises(ValueError, match="an axis for each of 2 factors and one for seeds"):
+        statistics.anova(np.ones((2, 3)), ["a", "b"])
+    with pytest.raises(ValueError, match="all finite"):
+        statistics.anova(np.full((2, 3), np.nan), ["a"])

@@ -3,7 +3,9 @@
 f, f′ and f″ form a chain of autograd functions that save their inputs and nothing else.  They work
 under ``torch.func`` (vmap, grad, jvp, hessian) and, from torch 2.13 on, in one graph under
 ``torch.compile``.  One thing torch does not carry through an autograd function, whoever wrote it:
-forward mode over forward mode gives 0.  Take forward over reverse, as ``hessian`` does.  The modules are in ``actbook.lower.modules`` and ``actbook.lower.contextual``.
+forward mode over forward mode gives 0.  Take forward over reverse, as ``hessian`` does.
+
+The modules are in ``actbook.lower.modules`` and ``actbook.lower.contextual``.
 """
 
 from __future__ import annotations
