@@ -92,6 +92,8 @@ def make_shell(outputs: list[dict[str, Any]]) -> Any:
             outputs.append({"output_type": "display_data", "data": data})
 
     class Shell(InteractiveShell):
+        kernel = None  # pandas lays out wide tables as in a notebook where there is one
+
         def showtraceback(self, *given: Any, **options: Any) -> None:
             """Shows nothing: the exception itself is looked at."""
 
@@ -262,6 +264,21 @@ def changed_names(before: dict[str, Any], after: dict[str, Any], source: str) ->
         for name in {*before, *after}
         if before.get(name) != after.get(name) or (name in bound and _opaque(after.get(name)))
     }
+
+
+def reached(names: set[str], space: dict[str, Any]) -> set[str]:
+    """The names with those of the functions that look one of them up when they are called."""
+    codes = {k: v.__code__ for k, v in space.items() if isinstance(v, types.FunctionType)}
+    found, grown = set(names), True
+    while grown:
+        new = {k for k, code in codes.items() if k not in found and _looked_up(code) & found}
+        found, grown = found | new, bool(new)
+    return found
+
+
+def _looked_up(code: types.CodeType) -> set[str]:
+    inner = [_looked_up(c) for c in code.co_consts if isinstance(c, types.CodeType)]
+    return set(code.co_names).union(*inner)
 
 
 def follows(names: set[str], later: dict[int, str]) -> set[int]:
@@ -488,9 +505,10 @@ def follow(notebook: Notebook, mutant: Mutant, number: int, before: dict[str, An
             same = not _in_assert(start.source, mutant.change)
         if same and unchanged(before, after, mutant.change):
             return Outcome(mutant, EQUIVALENT)
-        needed = follows(changed_names(before, after, mutant.change), later)
+        names = changed_names(before, after, mutant.change)
+        needed = follows(reached(names, notebook.shell.user_ns), later)
     elif mutant.how == "bind":
-        needed = follows(assigned(mutant.change), later)
+        needed = follows(reached(assigned(mutant.change), notebook.shell.user_ns), later)
     else:
         needed = set(later)
     for n, text in later.items():

@@ -17,6 +17,7 @@ from packaging.version import Version
 
 import actbook
 from actbook import cli
+from bookmaker import readme
 from bookmaker.layout import PACKAGE, ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -174,7 +175,8 @@ def test_the_two_commands_come_first_and_the_picture_is_small() -> None:
     assert re.match(r"# .+\n\n```sh\nmake book .*\nmake test ", text)
     [picture] = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", text)
     assert (ROOT / picture).stat().st_size < 200_000
-    assert len(text.split()) < 500
+    written = readme.with_table(text, "")  # the table of results grows with the book
+    assert len(written.split()) < 500
 
 
 def test_readme_counts_the_catalogue() -> None:

@@ -189,6 +189,19 @@ def test_only_cells_that_a_changed_name_reaches_run_again() -> None:
     assert mutant_runner.follows({"c"}, {6: later[6], 7: later[7]}) == {6, 7}
 
 
+def test_a_function_changes_with_what_it_looks_up() -> None:
+    space: dict[str, object] = {}
+    exec(
+        "spread = 1\n"
+        "def variance(form):\n    return [spread * k for k in form]\n"
+        "def paired(form):\n    return (lambda: variance(form))()\n"
+        "def other(form):\n    return form\n",
+        space,
+    )
+    assert mutant_runner.reached({"spread"}, space) == {"spread", "variance", "paired"}
+    assert mutant_runner.reached({"form"}, space) == {"form"}
+
+
 def test_outputs_are_compared_as_the_strict_test_does() -> None:
     stored = [
         {"output_type": "stream", "name": "stdout", "text": "a\nb\n"},
