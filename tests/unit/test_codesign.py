@@ -80,7 +80,6 @@ def test_the_best_rate_on_an_edge_widens_the_grid() -> None:
     configs = codesign._widen(BUDGET, tuned(edge))
     assert {codesign.cell_of(c.as_dict()) for c in configs} == {edge}
     assert [c.lr for c in configs] == [3.16228, 10.0]
-    assert codesign.best({0.1: 0.5, 0.3: 0.5, 1.0: 0.2}) == 0.1
 
 
 def test_a_diverged_run_counts_as_chance() -> None:
@@ -88,7 +87,7 @@ def test_a_diverged_run_counts_as_chance() -> None:
     assert codesign.outcome(row, "test_accuracy") == 0.1
     assert codesign.outcome(row, "log10_error") == pytest.approx(math.log10(0.901))
     tried = [{**tuned()[0], "valid_accuracy": math.nan}]
-    assert list(codesign.rates(tried).values()) == [{0.01: 0.0}]
+    assert list(codesign.TUNING.table(tried).values()) == [{0.01: 0.0}]
 
 
 def test_the_table_has_every_run_in_its_place() -> None:

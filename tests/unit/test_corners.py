@@ -15,6 +15,7 @@ from torch.nn import functional
 from actbook import studies, train
 from actbook.data import Dataset
 from actbook.studies import corners
+from actbook.studies.tuning import rate
 from actbook.train.config import ConfigError
 
 BUDGET = {"seeds": 2, "tuning_seeds": 1}
@@ -131,7 +132,7 @@ def rows(best: float) -> list[dict[str, Any]]:
     return [
         {"model": condition, "lr": lr, "valid_accuracy": 1 - abs(math.log10(lr / best))}
         for condition in corners.CONDITIONS
-        for lr in (corners._rate(power) for power in corners.FIRST_RATES)
+        for lr in (rate(power) for power in corners.FIRST_RATES)
     ]
 
 
@@ -154,7 +155,7 @@ def test_a_diverged_run_counts_as_chance_and_rates_as_nothing() -> None:
     nan = float("nan")
     row = {"stage": "final", "epoch": corners.EPOCHS, "model": "ReLU", "seed": 7, "lr": 1.0}
     assert corners.accuracies([{**row, "test_accuracy": nan}], "ReLU") == {7: 0.1}
-    assert corners.rates([{**row, "valid_accuracy": nan}], "ReLU") == {1.0: 0.0}
+    assert corners.TUNING.rates([{**row, "valid_accuracy": nan}], "ReLU") == {1.0: 0.0}
 
 
 def test_the_stored_run_has_every_condition_and_seed() -> None:

@@ -12,7 +12,7 @@ import torch
 
 from actbook import catalogue, studies, train
 from actbook.data import Dataset
-from actbook.studies import dead_units, sigmoid_depth
+from actbook.studies import dead_units
 from actbook.train.config import ConfigError
 
 
@@ -152,7 +152,7 @@ def test_every_condition_is_tuned_alone_and_run_at_three_rates() -> None:
     assert min(sum(dead_units.label(c) == n and c.optimizer == "sgd" for c in tuned)
                for n in {dead_units.label(c) for c in tuned}) >= 5  # fmt: skip
     cell = ("digits", 5, "adam", "relu, he")
-    assert sigmoid_depth.best_rate(rows, cell) == 0.00316228
+    assert dead_units.TUNING.best(rows, *cell) == 0.00316228
 
 
 @pytest.mark.parametrize(

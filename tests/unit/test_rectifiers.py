@@ -116,9 +116,10 @@ def row(rate: float, accuracy: float, **more: Any) -> dict[str, Any]:
 
 def test_the_best_rate_and_its_edge() -> None:
     rows = [row(0.1, 0.5), row(0.1, 0.7), row(0.01, 0.6), row(1.0, math.nan)]
-    assert rectifiers.rates(rows, 2, "relu") == {0.01: 0.6, 0.1: 0.6, 1.0: 0.0}
-    assert rectifiers.best_rate(rows, 2, "relu") == 0.01 and rectifiers.on_edge(rows, 2, "relu")
-    assert not rectifiers.on_edge([*rows, row(0.001, 0.1)], 2, "relu")
+    tuning = rectifiers.TUNING
+    assert tuning.rates(rows, 2, "relu") == {0.01: 0.6, 0.1: 0.6, 1.0: 0.0}
+    assert tuning.best(rows, 2, "relu") == 0.01 and tuning.on_edge(rows, 2, "relu")
+    assert not tuning.on_edge([*rows, row(0.001, 0.1)], 2, "relu")
 
 
 def test_rows_have_every_recorded_column_and_their_depth() -> None:

@@ -86,7 +86,7 @@ def test_the_seeds_of_the_stages_do_not_meet() -> None:
     seeds = [{c.seed for c in configs} for configs in (protocol, tune, final)]
     assert not (seeds[0] & seeds[1] or seeds[1] & seeds[2] or seeds[0] & seeds[2])
     assert all(c.splits == ("valid",) for c in tune)  # nothing is chosen on test images
-    assert {c.valid for c in final if c.dataset != "digits"} == {50_000}
+    assert {c.valid for c in final if c.dataset != "digits"} == {10_000}
 
 
 def test_the_control_is_relu_at_almost_the_same_rate() -> None:
@@ -105,7 +105,7 @@ def test_a_best_rate_on_the_edge_is_followed_by_one_beyond() -> None:
     for row in rows:
         if (row["dataset"], row["model"], row["lr"]) == ("mnist", "leaky_relu", 3e-3):
             row["valid_accuracy"] = 0.97
-    assert study.on_edge(rows, "mnist", "leaky_relu")
+    assert study.TUNING.on_edge(rows, "mnist", "leaky_relu")
     more = study._widen(FULL, rows)
     assert {(c.dataset, c.activation, c.lr) for c in more} == {("mnist", "leaky_relu", 0.01)}
     assert study._widen(FULL, INSIDE) == []

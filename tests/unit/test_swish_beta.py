@@ -138,7 +138,18 @@ def test_a_diverged_rate_is_never_chosen() -> None:
         {"dataset": "digits", "model": "relu", "lr": lr, "valid_loss": loss}
         for lr, loss in ((0.1, math.nan), (0.01, 0.3), (0.001, 0.2), (0.0001, 0.2))
     ]
-    assert swish_beta.best_rate(rows, ("digits", "relu")) == 0.0001
+    assert swish_beta.TUNING.best(rows, "digits", "relu") == 0.0001
+
+
+def outer(ends: tuple[float, float]) -> list[dict[str, Any]]:
+    """Final rows of the two outer starts, whose second β ended there."""
+    return [
+        {
+            "stage": "final", "dataset": "digits", "model": f"swish {start:g}, learned",
+            "seed": 7, "beta_2": end,
+        }
+        for start, end in zip((0.25, 4.0), ends, strict=True)
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -147,14 +158,18 @@ def test_a_diverged_rate_is_never_chosen() -> None:
 def test_memory_is_the_share_of_the_distance_that_is_left(
     ends: tuple[float, float], expected: float
 ) -> None:
-    rows = [
-        {
-            "stage": "final", "dataset": "digits", "model": f"swish {start:g}, learned",
-            "seed": 7, "beta_2": end,
-        }
-        for start, end in zip((0.25, 4.0), ends, strict=True)
-    ]  # fmt: skip
+    rows = outer(ends)
     assert swish_beta.memory(rows, "digits", "learned", 2) == [pytest.approx(expected)]
+
+
+@pytest.mark.parametrize(
+    ("ends", "expected"), [((0.25, 4.0), 1.0), ((-1.5, 1.5), 0.0), ((0.5, 2.0), 0.5)]
+)
+def test_the_memory_of_its_logarithm_counts_factors_and_no_sign(
+    ends: tuple[float, float], expected: float
+) -> None:
+    rows = outer(ends)
+    assert swish_beta.log_memory(rows, "digits", "learned", 2) == [pytest.approx(expected)]
 
 
 @pytest.mark.parametrize(

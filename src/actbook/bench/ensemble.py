@@ -25,7 +25,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from .. import data, train
+from .. import data
 from ..train import models
 from ..train.config import Config
 from ..train.engine import resolve_device
@@ -147,7 +147,7 @@ def _tensors(examples: data.Dataset, device: torch.device) -> tuple[torch.Tensor
 
 
 def _fresh(config: Config, device: torch.device) -> tuple[nn.Module, torch.optim.Optimizer]:
-    network = train.network(config).to(device)
+    network = models.network(config).to(device)
     optimizer = torch.optim.Adam(
         network.parameters(), lr=config.lr, eps=config.eps, foreach=False, fused=False
     )

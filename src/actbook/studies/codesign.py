@@ -17,6 +17,7 @@ from ..train import models
 from ..train.config import Config
 from .framework import Row, Stage, Study
 from .statistics import anova
+from .tuning import Tuning, rate
 
 #: The factors, each a field of ``Model``, in the order of the axes of the analysis.
 FACTORS = ("activation", "init", "normalisation", "optimizer", "residual")
@@ -24,6 +25,7 @@ INPUTS = {"digits": 64, "fashion_mnist": 784}
 #: Rates are 10^(k/2): k in these to begin with, two more where the best one is on an edge.
 FIRST_RATES = {"sgd": (-4, -3, -2, -1, 0), "adam": (-8, -7, -6, -5, -4)}
 WIDENED_BY = 2
+TUNING = Tuning(FACTORS)
 HELD_OUT = 200
 TUNING_SEEDS, FINAL_SEEDS = 1000, 2000
 #: A run that diverged counts as chance.
@@ -66,14 +68,10 @@ def cell_of(row: Row) -> Cell:
     return activation, init, normalisation, optimizer, residual
 
 
-def _rate(half_decades: int) -> float:
-    return float(f"{10 ** (half_decades / 2):.6g}")
-
-
 def _tuning(budget: Mapping[str, Any], cell: Cell, powers: Sequence[int]) -> list[Config]:
     return [
         model(
-            budget, cell, lr=_rate(power), seed=TUNING_SEEDS + i, valid=HELD_OUT, splits=("valid",)
+            budget, cell, lr=rate(power), seed=TUNING_SEEDS + i, valid=HELD_OUT, splits=("valid",)
         )
         for power in powers
         for i in range(budget["tuning_seeds"])
@@ -84,44 +82,19 @@ def _tune(budget: Mapping[str, Any], rows: Sequence[Row]) -> list[Config]:
     return [c for cell in cells(budget) for c in _tuning(budget, cell, FIRST_RATES[cell[3]])]
 
 
-def rates(rows: Sequence[Row]) -> dict[Cell, dict[float, float]]:
-    """Of each combination the mean validation accuracy of the rates tried; diverged counts as 0."""
-    found: dict[Cell, dict[float, list[float]]] = {}
-    for row in rows:
-        if row.get("valid_accuracy") is not None:
-            accuracy = 0.0 if math.isnan(row["valid_accuracy"]) else row["valid_accuracy"]
-            found.setdefault(cell_of(row), {}).setdefault(row["lr"], []).append(accuracy)
-    return {
-        cell: {rate: sum(values) / len(values) for rate, values in sorted(tried.items())}
-        for cell, tried in found.items()
-    }
-
-
-def best(tried: Mapping[float, float]) -> float:
-    """The rate of the highest mean accuracy; of equals the smallest."""
-    return max(tried, key=lambda rate: (tried[rate], -rate))
-
-
 def _widen(budget: Mapping[str, Any], rows: Sequence[Row]) -> list[Config]:
-    configs: list[Config] = []
-    table = rates(rows)
-    for cell in cells(budget):
-        tried = table[cell]
-        chosen = best(tried)
-        if chosen not in (min(tried), max(tried)):
-            continue
-        side = 1 if chosen == max(tried) else -1
-        power = round(2 * math.log10(chosen))
-        powers = sorted(power + side * (i + 1) for i in range(WIDENED_BY))
-        configs += _tuning(budget, cell, powers)
-    return configs
+    return [
+        config
+        for cell in cells(budget)
+        for config in _tuning(budget, cell, TUNING.beyond(rows, *cell, count=WIDENED_BY))
+    ]
 
 
 def _final(budget: Mapping[str, Any], rows: Sequence[Row]) -> list[Config]:
-    table = rates(rows)
+    best = {cell: TUNING.best(rows, *cell) for cell in cells(budget)}
     return [
-        model(budget, cell, lr=best(table[cell]), seed=FINAL_SEEDS + i, splits=("train", "test"))
-        for cell in cells(budget)
+        model(budget, cell, lr=lr, seed=FINAL_SEEDS + i, splits=("train", "test"))
+        for cell, lr in best.items()
         for i in range(budget["seeds"])
     ]
 

@@ -23,6 +23,7 @@ from ..train import engine
 from ..train.config import Config, ConfigError, groups
 from .framework import Row, Stage, Study
 from .statistics import Comparison, Rule, compare, interval
+from .tuning import Tuning, rate
 
 #: Units of a hidden layer, by the number of affine pieces that a unit takes the largest of.
 UNITS = {1: 64, 2: 36, 4: 20}
@@ -36,6 +37,7 @@ EXAMPLES, SIDE, CLASSES = 5000, 14, 10
 HELD_OUT, EPOCHS, BATCH = 5000, 10, 64
 #: Rates are 10^(k/2): k in this range to begin with, two more where the best one is on an edge.
 FIRST_RATES, WIDENED_BY = tuple(range(-8, -1)), 2
+TUNING = Tuning(("model",))
 #: Seeds of the stages do not meet: a rate is never judged by the draws that chose it.
 TUNING_SEEDS, FINAL_SEEDS = 1000, 2000
 
@@ -178,14 +180,10 @@ def train(
     return [results[position] for position in range(len(configs))]
 
 
-def _rate(half_decades: int) -> float:
-    return float(f"{10 ** (half_decades / 2):.6g}")
-
-
 def _tuning(budget: Mapping[str, Any], condition: str, powers: Sequence[int]) -> list[Corner]:
     return [
         configuration(
-            condition, lr=_rate(power), seed=TUNING_SEEDS + i, valid=HELD_OUT,
+            condition, lr=rate(power), seed=TUNING_SEEDS + i, valid=HELD_OUT,
             splits=("valid",), measure="end",
         )
         for power in powers
@@ -197,45 +195,18 @@ def _tune(budget: Mapping[str, Any], rows: Sequence[Row]) -> list[Corner]:
     return [c for condition in CONDITIONS for c in _tuning(budget, condition, FIRST_RATES)]
 
 
-def rates(rows: Sequence[Row], condition: str) -> dict[float, float]:
-    """Mean validation accuracy of each rate tried; a diverged run counts as 0."""
-    found: dict[float, list[float]] = {}
-    for row in rows:
-        if row["model"] == condition and row.get("valid_accuracy") is not None:
-            accuracy = row["valid_accuracy"]
-            found.setdefault(row["lr"], []).append(0.0 if math.isnan(accuracy) else accuracy)
-    return {rate: sum(values) / len(values) for rate, values in sorted(found.items())}
-
-
-def best_rate(rows: Sequence[Row], condition: str) -> float:
-    """The rate of the highest mean validation accuracy; of equals the smallest."""
-    tried = rates(rows, condition)
-    return max(tried, key=lambda rate: (tried[rate], -rate))
-
-
-def on_edge(rows: Sequence[Row], condition: str) -> bool:
-    """Whether the best rate is the smallest or the largest of those tried."""
-    tried = list(rates(rows, condition))
-    return best_rate(rows, condition) in (tried[0], tried[-1])
-
-
 def _widen(budget: Mapping[str, Any], rows: Sequence[Row]) -> list[Corner]:
-    configs: list[Corner] = []
-    for condition in CONDITIONS:
-        if not on_edge(rows, condition):
-            continue
-        best = best_rate(rows, condition)
-        side = 1 if best == max(rates(rows, condition)) else -1
-        power = round(2 * math.log10(best))
-        powers = sorted(power + side * (i + 1) for i in range(WIDENED_BY))
-        configs += _tuning(budget, condition, powers)
-    return configs
+    return [
+        config
+        for condition in CONDITIONS
+        for config in _tuning(budget, condition, TUNING.beyond(rows, condition, count=WIDENED_BY))
+    ]
 
 
 def _final(budget: Mapping[str, Any], rows: Sequence[Row]) -> list[Corner]:
     return [
         configuration(
-            condition, lr=best_rate(rows, condition), seed=FINAL_SEEDS + i, valid=HELD_OUT,
+            condition, lr=TUNING.best(rows, condition), seed=FINAL_SEEDS + i, valid=HELD_OUT,
             splits=("train", "test"), measure="end",
         )
         for condition in CONDITIONS
@@ -268,8 +239,8 @@ def summary(rows: Sequence[Row]) -> list[Row]:
         row = {
             "model": condition,
             "runs": len(reached),
-            "lr": best_rate(rows, condition),
-            "edge": on_edge(rows, condition),
+            "lr": TUNING.best(rows, condition),
+            "edge": TUNING.on_edge(rows, condition),
             "test_accuracy": sum(reached) / len(reached),
             "low": low,
             "high": high,

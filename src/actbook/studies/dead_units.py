@@ -21,6 +21,7 @@ from ..train import engine
 from ..train.config import Config, ConfigError, groups
 from . import sigmoid_depth
 from .framework import Row, Stage, Study
+from .tuning import Tuning, rate
 
 #: Factors of the weights and of the biases that ``torch.nn.Linear`` draws, U(±1/√fan_in): the
 #: starts differ in them alone.  √6 makes the weights He's.
@@ -46,6 +47,8 @@ EPOCHS, BATCH, HELD_OUT = 20, 64, 200
 #: Epochs whose state is kept; deaths and revivals are counted over all epochs up to them.
 KEPT = (0, 1, 5, 20)
 TUNING_SEEDS, FINAL_SEEDS = 1000, 2000
+WIDENED_BY = 2
+TUNING = Tuning(("dataset", "depth", "optimizer", "model"))
 #: A unit is quiet where its largest slope over the training examples is below this.
 QUIET = 0.01
 
@@ -261,7 +264,7 @@ def _tuning(budget: Mapping[str, Any], cell: Cell, powers: Sequence[int]) -> lis
     return [
         watched(
             dataset, depth, budget["hidden"], activation, start, optimizer=optimizer,
-            lr=sigmoid_depth._rate(power), seed=TUNING_SEEDS + i, epochs=budget["epochs"],
+            lr=rate(power), seed=TUNING_SEEDS + i, epochs=budget["epochs"],
             valid=HELD_OUT, splits=("valid",),
         )
         for power in powers
@@ -275,16 +278,11 @@ def _tune(budget: Mapping[str, Any], rows: Sequence[Row]) -> list[Config]:
 
 
 def _widen(budget: Mapping[str, Any], rows: Sequence[Row]) -> list[Config]:
-    configs: list[Config] = []
-    for cell in _cells(budget):
-        named = _named(cell)
-        if not sigmoid_depth.on_edge(rows, named):
-            continue
-        best = sigmoid_depth.best_rate(rows, named)
-        side = 1 if best == max(sigmoid_depth.rates(rows, named)) else -1
-        power = round(2 * math.log10(best))
-        configs += _tuning(budget, cell, sorted([power + side, power + 2 * side]))
-    return configs
+    return [
+        config
+        for cell in _cells(budget)
+        for config in _tuning(budget, cell, TUNING.beyond(rows, *_named(cell), count=WIDENED_BY))
+    ]
 
 
 def _final(
@@ -293,7 +291,7 @@ def _final(
     return [
         watched(
             cell[0], cell[1], budget["hidden"], *cell[3:], optimizer=cell[2], factor=factor,
-            lr=float(f"{FACTORS[factor] * sigmoid_depth.best_rate(rows, _named(cell)):.6g}"),
+            lr=float(f"{FACTORS[factor] * TUNING.best(rows, *_named(cell)):.6g}"),
             seed=FINAL_SEEDS + i, epochs=budget["epochs"], splits=("train", "test"),
         )
         for cell in _cells(budget)

@@ -17,6 +17,7 @@ from ..train import models
 from ..train.config import Config
 from .framework import Row, Stage, Study
 from .statistics import Comparison, compare, interval
+from .tuning import Tuning, rate
 
 HIDDEN = 64
 #: Slopes of the negative side beside 0, which is ReLU, and the one that PReLU starts with.
@@ -33,6 +34,7 @@ REFERENCE = "relu"
 #: Rates are 10^(k/2): k in this range to begin with, two more where the best one is on an edge.
 FIRST_RATES = tuple(range(-7, -2))
 WIDENED_BY = 2
+TUNING = Tuning(("depth", "model"))
 EPOCHS, BATCH = 20, 64
 #: Seeds of the stages do not meet: a rate is never judged by the draws that chose it.
 TUNING_SEEDS, FINAL_SEEDS = 1000, 2000
@@ -86,10 +88,6 @@ def train(configs: Sequence[Config], **options: Any) -> list[Any]:
     return trained
 
 
-def _rate(half_decades: int) -> float:
-    return float(f"{10 ** (half_decades / 2):.6g}")
-
-
 def _cells(budget: Mapping[str, Any]) -> list[tuple[int, str]]:
     return [(depth, condition) for depth in budget["depths"] for condition in CONDITIONS]
 
@@ -98,7 +96,7 @@ def _tuning(
     budget: Mapping[str, Any], depth: int, condition: str, powers: Sequence[int]
 ) -> list[models.Model]:
     return [
-        model(condition, depth, lr=_rate(power), seed=TUNING_SEEDS + i, splits=("valid",))
+        model(condition, depth, lr=rate(power), seed=TUNING_SEEDS + i, splits=("valid",))
         for power in powers
         for i in range(budget["tuning_seeds"])
     ]
@@ -108,46 +106,18 @@ def _tune(budget: Mapping[str, Any], rows: Sequence[Row]) -> list[models.Model]:
     return [config for cell in _cells(budget) for config in _tuning(budget, *cell, FIRST_RATES)]
 
 
-def rates(rows: Sequence[Row], depth: int, condition: str) -> dict[float, float]:
-    """Mean validation accuracy of each rate tried; a diverged run counts as 0."""
-    found: dict[float, list[float]] = {}
-    for row in rows:
-        if (row["depth"], row["model"]) == (depth, condition):
-            accuracy = row.get("valid_accuracy")
-            if accuracy is not None:
-                found.setdefault(row["lr"], []).append(0.0 if math.isnan(accuracy) else accuracy)
-    return {rate: sum(values) / len(values) for rate, values in sorted(found.items())}
-
-
-def best_rate(rows: Sequence[Row], depth: int, condition: str) -> float:
-    """The rate of the highest mean validation accuracy; of equals the smallest."""
-    tried = rates(rows, depth, condition)
-    return max(tried, key=lambda rate: (tried[rate], -rate))
-
-
-def on_edge(rows: Sequence[Row], depth: int, condition: str) -> bool:
-    """Whether the best rate is the smallest or the largest of those tried."""
-    tried = list(rates(rows, depth, condition))
-    return best_rate(rows, depth, condition) in (tried[0], tried[-1])
-
-
 def _widen(budget: Mapping[str, Any], rows: Sequence[Row]) -> list[models.Model]:
-    configs: list[models.Model] = []
-    for depth, condition in _cells(budget):
-        if not on_edge(rows, depth, condition):
-            continue
-        best = best_rate(rows, depth, condition)
-        side = 1 if best == max(rates(rows, depth, condition)) else -1
-        power = round(2 * math.log10(best))
-        powers = sorted(power + side * (i + 1) for i in range(WIDENED_BY))
-        configs += _tuning(budget, depth, condition, powers)
-    return configs
+    return [
+        config
+        for cell in _cells(budget)
+        for config in _tuning(budget, *cell, TUNING.beyond(rows, *cell, count=WIDENED_BY))
+    ]
 
 
 def _final(budget: Mapping[str, Any], rows: Sequence[Row]) -> list[models.Model]:
     return [
         model(
-            condition, depth, lr=best_rate(rows, depth, condition), seed=FINAL_SEEDS + i,
+            condition, depth, lr=TUNING.best(rows, depth, condition), seed=FINAL_SEEDS + i,
             splits=("train", "test"), record=RECORD,
         )
         for depth, condition in _cells(budget)
@@ -193,8 +163,8 @@ def summary(rows: Sequence[Row]) -> list[Row]:
                     "depth": depth,
                     "model": condition,
                     "runs": len(reached),
-                    "lr": best_rate(rows, depth, condition),
-                    "edge": on_edge(rows, depth, condition),
+                    "lr": TUNING.best(rows, depth, condition),
+                    "edge": TUNING.on_edge(rows, depth, condition),
                     "test_accuracy": sum(reached) / len(reached),
                     "low": low,
                     "high": high,

@@ -9,7 +9,6 @@ the test set.
 from __future__ import annotations
 
 import base64
-import math
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -23,14 +22,15 @@ from ..train.config import Config
 from ..train.config import groups as config_groups
 from .framework import Row, Stage, Study
 from .statistics import Comparison, Rule, compare_across
+from .tuning import Tuning, rate
 
 HIDDEN, EPOCHS, PRINTED_RATE = 500, 10, 1e-3
 INPUTS = {"digits": 64, "mnist": 784, "fashion_mnist": 784}
 #: The document names no batch size.
 BATCH = {"digits": 64, "mnist": 128, "fashion_mnist": 128}
-#: Training examples that are held out in every stage, for their cost and to compare rates on; the
-#: digits have a split of their own.
-HELD_OUT = {"digits": 0, "mnist": 50_000, "fashion_mnist": 50_000}
+#: Training examples that are held out in every stage, to compare rates on; the digits have a split
+#: of their own.
+HELD_OUT = {"digits": 0, "mnist": 10_000, "fashion_mnist": 10_000}
 
 REFERENCE, CONDITION = "relu", "leaky_relu"
 #: The control: ReLU again at a rate so near that the difference cannot matter.
@@ -43,6 +43,7 @@ FIRST_RATES = {
     "fashion_mnist": (-7, -6, -5),
 }
 WIDENED_BY = 1
+TUNING = Tuning(("dataset", "model"))
 #: Seeds of the stages do not meet: a rate is never judged by the draws that chose it.
 PROTOCOL_SEEDS, TUNING_SEEDS, FINAL_SEEDS = 0, 1000, 2000
 #: Members that are trained and kept together.
@@ -114,14 +115,10 @@ def _protocol(budget: Mapping[str, Any], rows: Sequence[Row]) -> list[Config]:
     ]
 
 
-def _rate(half_decades: int) -> float:
-    return float(f"{10 ** (half_decades / 2):.6g}")
-
-
 def _tuning(budget: Mapping[str, Any], dataset: str, model: str, powers: Sequence[int]) -> list:
     return [
         as_printed(
-            dataset, model, _rate(power), seed=TUNING_SEEDS + number,
+            dataset, model, rate(power), seed=TUNING_SEEDS + number,
             splits=("valid",), measure="end",
         )
         for power in powers
@@ -138,48 +135,22 @@ def _tune(budget: Mapping[str, Any], rows: Sequence[Row]) -> list[Config]:
     ]
 
 
-def rates(rows: Sequence[Row], dataset: str, model: str) -> dict[float, float]:
-    """Mean validation accuracy of each rate that was tried; a diverged run counts as 0."""
-    found: dict[float, list[float]] = {}
-    for row in rows:
-        if (row["dataset"], row["model"]) == (dataset, model) and "valid_accuracy" in row:
-            accuracy = row["valid_accuracy"]
-            if accuracy is not None:
-                found.setdefault(row["lr"], []).append(0.0 if math.isnan(accuracy) else accuracy)
-    return {rate: sum(values) / len(values) for rate, values in sorted(found.items())}
-
-
-def best_rate(rows: Sequence[Row], dataset: str, model: str) -> float:
-    """The rate of the highest mean validation accuracy; of equals the smallest."""
-    tried = rates(rows, dataset, model)
-    return max(tried, key=lambda rate: (tried[rate], -rate))
-
-
-def on_edge(rows: Sequence[Row], dataset: str, model: str) -> bool:
-    """Whether the best rate is the smallest or the largest of those tried."""
-    tried = list(rates(rows, dataset, model))
-    return best_rate(rows, dataset, model) in (tried[0], tried[-1])
-
-
 def _widen(budget: Mapping[str, Any], rows: Sequence[Row]) -> list[Config]:
     """A further rate on the side of the edge where the best one lies, where it lies on one."""
-    configs: list[Config] = []
-    for dataset in budget["tuning"]:
-        for model in (REFERENCE, CONDITION):
-            if not on_edge(rows, dataset, model):
-                continue
-            best = best_rate(rows, dataset, model)
-            power = round(2 * math.log10(best))
-            side = 1 if best == max(rates(rows, dataset, model)) else -1
-            powers = sorted(power + side * (i + 1) for i in range(WIDENED_BY))
-            configs += _tuning(budget, dataset, model, powers)
-    return configs
+    return [
+        config
+        for dataset in budget["tuning"]
+        for model in (REFERENCE, CONDITION)
+        for config in _tuning(
+            budget, dataset, model, TUNING.beyond(rows, dataset, model, count=WIDENED_BY)
+        )
+    ]
 
 
 def _final(budget: Mapping[str, Any], rows: Sequence[Row]) -> list[Config]:
     return [
         as_printed(
-            dataset, model, best_rate(rows, dataset, model), seed=FINAL_SEEDS + number,
+            dataset, model, TUNING.best(rows, dataset, model), seed=FINAL_SEEDS + number,
             splits=("test",), measure="end",
         )
         for dataset, model, number in _paired(budget["final"], (REFERENCE, CONDITION))
@@ -286,8 +257,8 @@ def summary(rows: Sequence[Row]) -> list[Row]:
                         "dataset": dataset,
                         "model": model,
                         "runs": len(runs),
-                        "lr": best_rate(rows, dataset, model) if final else PRINTED_RATE,
-                        "edge": final and on_edge(rows, dataset, model),
+                        "lr": TUNING.best(rows, dataset, model) if final else PRINTED_RATE,
+                        "edge": final and TUNING.on_edge(rows, dataset, model),
                         "test_accuracy": sum(runs.values()) / len(runs),
                         "low": low,
                         "high": high,

@@ -21,6 +21,7 @@ from ..train.engine import Trained
 from ..train.models import Model
 from .framework import Row, Stage, Study
 from .statistics import Comparison, Rule, compare, interval
+from .tuning import Tuning, rate
 
 HIDDEN, DEPTH, SHALLOW = 64, 50, 8
 DROPOUT = 0.2
@@ -70,8 +71,9 @@ CELLS: tuple[Cell, ...] = (
 #: Rates are 10^(k/2): k in these ranges to begin with, two more where the best one is on an edge.
 FIRST_RATES = {"sgd": tuple(range(-5, -1))}
 WIDENED_BY = 2
+TUNING = Tuning(("model",))
 HELD_OUT = 200
-EPOCHS, BATCH = 10, 64
+EPOCHS, BATCH = 30, 64
 #: Seeds of the stages do not meet: a rate is never judged by the draws that chose it.
 TUNING_SEEDS, FINAL_SEEDS = 1000, 2000
 
@@ -153,14 +155,10 @@ def train(
     return [results[i] for i in range(len(configs))]
 
 
-def _rate(half_decades: int) -> float:
-    return float(f"{10 ** (half_decades / 2):.6g}")
-
-
 def _tuning(budget: Mapping[str, Any], cell: Cell, powers: Sequence[int]) -> list[Model]:
     return [
         configuration(
-            cell, lr=_rate(power), seed=TUNING_SEEDS + i, valid=HELD_OUT, splits=("valid",),
+            cell, lr=rate(power), seed=TUNING_SEEDS + i, valid=HELD_OUT, splits=("valid",),
             measure="end",
         )
         for power in powers
@@ -172,46 +170,19 @@ def _tune(budget: Mapping[str, Any], rows: Sequence[Row]) -> list[Model]:
     return [c for cell in CELLS for c in _tuning(budget, cell, FIRST_RATES[cell[1]])]
 
 
-def rates(rows: Sequence[Row], cell: Cell) -> dict[float, float]:
-    """Mean validation accuracy of each rate tried in a cell; a diverged run counts as 0."""
-    found: dict[float, list[float]] = {}
-    for row in rows:
-        if row["model"] == " / ".join(cell) and row.get("valid_accuracy") is not None:
-            accuracy = row["valid_accuracy"]
-            found.setdefault(row["lr"], []).append(0.0 if math.isnan(accuracy) else accuracy)
-    return {rate: sum(values) / len(values) for rate, values in sorted(found.items())}
-
-
-def best_rate(rows: Sequence[Row], cell: Cell) -> float:
-    """The rate of the highest mean validation accuracy; of equals the smallest."""
-    tried = rates(rows, cell)
-    return max(tried, key=lambda rate: (tried[rate], -rate))
-
-
-def on_edge(rows: Sequence[Row], cell: Cell) -> bool:
-    """Whether the best rate is the smallest or the largest of those tried."""
-    tried = list(rates(rows, cell))
-    return best_rate(rows, cell) in (tried[0], tried[-1])
-
-
 def _widen(budget: Mapping[str, Any], rows: Sequence[Row]) -> list[Model]:
-    configs: list[Model] = []
-    for cell in CELLS:
-        if not on_edge(rows, cell):
-            continue
-        best = best_rate(rows, cell)
-        side = 1 if best == max(rates(rows, cell)) else -1
-        power = round(2 * math.log10(best))
-        powers = sorted(power + side * (i + 1) for i in range(WIDENED_BY))
-        configs += _tuning(budget, cell, powers)
-    return configs
+    return [
+        config
+        for cell in CELLS
+        for config in _tuning(budget, cell, TUNING.beyond(rows, " / ".join(cell), count=WIDENED_BY))
+    ]
 
 
 def _final(budget: Mapping[str, Any], rows: Sequence[Row]) -> list[Model]:
     return [
         configuration(
-            cell, lr=best_rate(rows, cell), seed=FINAL_SEEDS + i, splits=("train", "test"),
-            measure="end",
+            cell, lr=TUNING.best(rows, " / ".join(cell)), seed=FINAL_SEEDS + i,
+            splits=("train", "test"), measure="end",
         )
         for cell in CELLS
         for i in range(budget["seeds"])
@@ -253,8 +224,8 @@ def summary(rows: Sequence[Row]) -> list[Row]:
             {
                 **dict(zip(("design", "optimizer", "condition"), cell, strict=True)),
                 "runs": len(reached),
-                "lr": best_rate(rows, cell),
-                "edge": on_edge(rows, cell),
+                "lr": TUNING.best(rows, " / ".join(cell)),
+                "edge": TUNING.on_edge(rows, " / ".join(cell)),
                 "test_accuracy": sum(reached) / len(reached),
                 "low": low,
                 "high": high,

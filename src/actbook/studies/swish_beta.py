@@ -20,6 +20,7 @@ from ..train import engine
 from ..train.config import Config, ConfigError, groups
 from .framework import Row, Stage, Study
 from .statistics import Rule
+from .tuning import Tuning, rate
 
 HIDDEN, LAYERS = 64, 3
 STARTS = (0.25, 1.0, 4.0)
@@ -36,6 +37,7 @@ BATCH = 64
 #: Rates are 10^(k/2): k in this range to begin with, two more on the side where the best one lies.
 FIRST_RATES = tuple(range(-7, -2))
 WIDENED_BY = 2
+TUNING = Tuning(("dataset", "model"), "valid_loss")
 #: Seeds of the stages do not meet: a rate is never judged by the draws that chose it.
 TUNING_SEEDS, FINAL_SEEDS = 1000, 2000
 
@@ -67,7 +69,7 @@ class Gated(Config):
     @property
     def mode(self) -> str:
         """ "fixed", "learned" or "fast"."""
-        return {rate: mode for mode, rate in MODES.items()}[self.beta_rate]
+        return {factor: mode for mode, factor in MODES.items()}[self.beta_rate]
 
 
 def gated(
@@ -123,8 +125,8 @@ class _Stack(engine._Stack):
             if mine:
                 known = {id(view) for view in mine}
                 group["params"] = [view for view in group["params"] if id(view) not in known]
-                rate = first.beta_rate * group["lr"]  # type: ignore[attr-defined]
-                optimizer.add_param_group({"params": mine, "lr": rate})
+                own = first.beta_rate * group["lr"]  # type: ignore[attr-defined]
+                optimizer.add_param_group({"params": mine, "lr": own})
         return optimizer, leaves
 
     @torch.no_grad()
@@ -195,16 +197,12 @@ def _named(condition: _Condition) -> Cell:
     return condition[0], label(gated(*condition))
 
 
-def _rate(half_decades: int) -> float:
-    return float(f"{10 ** (half_decades / 2):.6g}")
-
-
 def _tuning(
     budget: Mapping[str, Any], condition: _Condition, powers: Sequence[int]
 ) -> list[Config]:
     return [
         gated(
-            *condition, lr=_rate(power), seed=TUNING_SEEDS + i, splits=("valid",), measure="end",
+            *condition, lr=rate(power), seed=TUNING_SEEDS + i, splits=("valid",), measure="end",
             valid=DATASETS[condition[0]]["tuning_valid"],
         )
         for power in powers
@@ -216,45 +214,18 @@ def _tune(budget: Mapping[str, Any], rows: Sequence[Row]) -> list[Config]:
     return [c for each in _conditions(budget) for c in _tuning(budget, each, FIRST_RATES)]
 
 
-def rates(rows: Sequence[Row], cell: Cell) -> dict[float, float]:
-    """Mean validation loss of each rate tried in a cell; a diverged run counts as infinite."""
-    found: dict[float, list[float]] = {}
-    for row in rows:
-        if (row["dataset"], row["model"]) == cell and row.get("valid_loss") is not None:
-            loss = row["valid_loss"]
-            found.setdefault(row["lr"], []).append(loss if math.isfinite(loss) else math.inf)
-    return {rate: sum(values) / len(values) for rate, values in sorted(found.items())}
-
-
-def best_rate(rows: Sequence[Row], cell: Cell) -> float:
-    """The rate of the lowest mean validation loss; of equals the smallest."""
-    tried = rates(rows, cell)
-    return min(tried, key=lambda rate: (tried[rate], rate))
-
-
-def on_edge(rows: Sequence[Row], cell: Cell) -> bool:
-    """Whether the best rate is the smallest or the largest of those tried."""
-    tried = list(rates(rows, cell))
-    return best_rate(rows, cell) in (tried[0], tried[-1])
-
-
 def _widen(budget: Mapping[str, Any], rows: Sequence[Row]) -> list[Config]:
-    configs: list[Config] = []
-    for condition in _conditions(budget):
-        cell = _named(condition)
-        if on_edge(rows, cell):
-            best = best_rate(rows, cell)
-            side = 1 if best == max(rates(rows, cell)) else -1
-            power = round(2 * math.log10(best))
-            powers = sorted(power + side * (i + 1) for i in range(WIDENED_BY))
-            configs += _tuning(budget, condition, powers)
-    return configs
+    return [
+        config
+        for each in _conditions(budget)
+        for config in _tuning(budget, each, TUNING.beyond(rows, *_named(each), count=WIDENED_BY))
+    ]
 
 
 def _final(budget: Mapping[str, Any], rows: Sequence[Row]) -> list[Config]:
     return [
         gated(
-            *condition, lr=best_rate(rows, _named(condition)), seed=FINAL_SEEDS + i,
+            *condition, lr=TUNING.best(rows, *_named(condition)), seed=FINAL_SEEDS + i,
             splits=("train", "test"), measure="end",
         )
         for condition in _conditions(budget)
@@ -274,28 +245,33 @@ def finals(rows: Sequence[Row], cell: Cell, column: str) -> dict[int, float]:
     return found
 
 
+def _outer(rows: Sequence[Row], dataset: str, mode: str, column: str) -> list[dict[int, float]]:
+    """A column of the final runs from the lowest start and from the highest, by seed."""
+    starts = (STARTS[0], STARTS[-1])
+    return [finals(rows, (dataset, f"swish {start:g}, {mode}"), column) for start in starts]
+
+
 def memory(rows: Sequence[Row], dataset: str, mode: str, layer: int) -> list[float]:
     """How much of the distance between the outer starts of β is left at the end, seed by seed.
 
     1: β kept its distance; 0: both starts ended at the same β.
     """
-    ends = [
-        finals(rows, (dataset, f"swish {start:g}, {mode}"), f"beta_{layer}")
-        for start in (STARTS[0], STARTS[-1])
-    ]
-    return [(ends[1][seed] - ends[0][seed]) / (STARTS[-1] - STARTS[0]) for seed in sorted(ends[0])]
+    low, high = _outer(rows, dataset, mode, f"beta_{layer}")
+    return [(high[seed] - low[seed]) / (STARTS[-1] - STARTS[0]) for seed in sorted(low)]
+
+
+def log_memory(rows: Sequence[Row], dataset: str, mode: str, layer: int) -> list[float]:
+    """The same of log |β|, on which a factor counts alike wherever β is."""
+    low, high = _outer(rows, dataset, mode, f"beta_{layer}")
+    start = math.log(STARTS[-1] / STARTS[0])
+    return [math.log(abs(high[seed] / low[seed])) / start for seed in sorted(low)]
 
 
 def sharp_memory(rows: Sequence[Row], dataset: str, mode: str, layer: int) -> list[float]:
     """The same of the logarithm of the sharpness |β|·rms(z), against its distance at the start."""
-    logs = [
-        [
-            finals(rows, (dataset, f"swish {start:g}, {mode}"), f"{when}_{layer}")
-            for start in (STARTS[0], STARTS[-1])
-        ]
-        for when in ("start", "sharp")
-    ]
-    (low_0, high_0), (low, high) = logs
+    (low_0, high_0), (low, high) = (
+        _outer(rows, dataset, mode, f"{when}_{layer}") for when in ("start", "sharp")
+    )
     return [
         math.log(high[seed] / low[seed]) / math.log(high_0[seed] / low_0[seed])
         for seed in sorted(low)
@@ -327,8 +303,8 @@ def summary(rows: Sequence[Row]) -> list[Row]:
                 "dataset": cell[0],
                 "model": cell[1],
                 "runs": len(reached),
-                "lr": best_rate(rows, cell),
-                "edge": on_edge(rows, cell),
+                "lr": TUNING.best(rows, *cell),
+                "edge": TUNING.on_edge(rows, *cell),
                 "test_accuracy": sum(reached) / len(reached),
                 "low": low,
                 "high": high,

@@ -121,9 +121,11 @@ def network(model: Model) -> nn.Sequential:
 
 
 def _linear(weight: np.ndarray, bias: np.ndarray, dtype: torch.dtype) -> nn.Linear:
-    # Without its own initialisation: that would draw from the global generator.
-    linear = nn.utils.skip_init(nn.Linear, weight.shape[1], weight.shape[0], dtype=dtype)
-    with torch.no_grad():
-        linear.weight.copy_(torch.from_numpy(weight))
-        linear.bias.copy_(torch.from_numpy(bias))
+    # Put together by hand: its own initialisation would draw from the global generator, and to
+    # skip that (``skip_init``) takes longer than some networks train.
+    linear = nn.Linear.__new__(nn.Linear)
+    nn.Module.__init__(linear)
+    linear.out_features, linear.in_features = weight.shape
+    linear.weight = nn.Parameter(torch.from_numpy(weight).to(dtype))
+    linear.bias = nn.Parameter(torch.from_numpy(bias).to(dtype))
     return linear

@@ -237,6 +237,7 @@ class Stack(engine._Stack):
         """All epochs, from where a checkpoint left off; the rows of each member."""
         rows: list[list[Row]] = [[] for _ in self.configs]
         begin, epochs = self.keeper.restore(self, rows), self.model.epochs
+        said = [config.as_dict() for config in self.configs]
         following = self.shuffle(begin)
         for epoch in range(begin, epochs + 1):
             self.order.copy_(following)
@@ -248,9 +249,9 @@ class Stack(engine._Stack):
                 # Drawn while a GPU still works on this epoch.
                 following = self.shuffle(epoch + 1)
             measured = self.measure(epoch)
-            for member, config in enumerate(self.configs):
+            for member, fields in enumerate(said):
                 values = {name: engine._scalar(c, member) for name, c in measured.items()}
-                rows[member].append({**config.as_dict(), "epoch": epoch, **values})
+                rows[member].append({**fields, "epoch": epoch, **values})
             report(len(self.configs))
             self.keeper.offer(self, rows, epoch + 1)
         return rows
