@@ -14,8 +14,9 @@ import sympy as sp
 from actbook import calculus, catalogue, moments, sheet, symbols
 from actbook.activation import Activation
 from actbook.symbols import x
-from bookmaker import catalogue_pages, layout
+from bookmaker import catalogue_pages, layout, source_map
 from bookmaker.catalogue_pages import figure, narrate, overview, page
+from bookmaker.chapter import Chapter
 
 SOME = ["relu", "step", "elu", "gelu", "sine", "rrelu", "prelu", "swiglu", "softmax", "meta_acon"]
 
@@ -184,6 +185,20 @@ def test_only_a_written_chapter_is_linked(tmp_path: Path) -> None:
     (tmp_path / "book").mkdir()
     assert page.chapter_of(act, tmp_path) == ""
     assert "hapter" not in "".join(page._sources(act, tmp_path))
+
+
+@pytest.mark.parametrize("path", layout.notebooks(), ids=lambda path: path.stem)
+def test_a_chapter_links_the_pages_that_link_to_it(path: Path) -> None:
+    text = Chapter.read(path).text
+    linked = set(re.findall(r"\]\(\.\./appendix/catalogue/(\w+)\.md\)", text))
+    at_home = {act.name for act in catalogue.values() if path.stem.startswith(f"{act.home}_")}
+    assert at_home <= linked, f"no link to {sorted(at_home - linked)}"
+    assert linked <= set(catalogue), f"no page of {sorted(linked - set(catalogue))}"
+
+
+def test_every_activation_has_a_home() -> None:
+    chapters = {f"{place.key:02}" for place in source_map.load().chapters}
+    assert {act.home for act in catalogue.values()} <= chapters
 
 
 def test_code_is_shown_once_with_the_constants_that_it_needs() -> None:

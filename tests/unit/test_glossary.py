@@ -25,7 +25,10 @@ FINISHED = {chapter.key: chapter for chapter in source_map.load().chapters if ch
 
 @dataclass(frozen=True)
 class Entry:
-    """One definition with the English and Chinese terms that it belongs to."""
+    """One definition with the English and Chinese terms that it belongs to.
+
+    Without ``places`` it is a term that the documents lack.
+    """
 
     english: tuple[str, ...]
     chinese: tuple[str, ...]
@@ -43,19 +46,22 @@ def entries(text: str) -> list[Entry]:
 def _entry(block: str) -> Entry:
     terms = [line.strip() for line in block.splitlines() if line and not line.startswith(" ")]
     indented = "\n".join(line.strip() for line in block.splitlines() if line.startswith(" "))
-    match = re.fullmatch(r"(.*)\*(.+?)\. Chapter (\d+)\.\*", indented, re.DOTALL)
-    assert match, f"{terms}: ends without '*places. Chapter n.*'"
+    match = re.fullmatch(r"(.*)\*(?:([^*]+)\. )?Chapter (\d+)\.\*", indented, re.DOTALL)
+    assert match, f"{terms}: ends without '*places. Chapter n.*' or '*Chapter n.*'"
     return Entry(
         english=tuple(term for term in terms if not CHINESE.search(term)),
         chinese=tuple(term for term in terms if CHINESE.search(term)),
         definition=" ".join(match[1].split()),
-        places=references(match[2]),
+        places=references(match[2]) if match[2] else (),
         chapter=int(match[3]),
     )
 
 
 ENTRIES = entries(PAGE.read_text(encoding="utf-8"))
 TERMS = {term for entry in ENTRIES for term in (*entry.english, *entry.chinese)}
+
+
+FROM_THE_DOCUMENTS = [entry for entry in ENTRIES if entry.places]
 
 
 def each(values: list[Entry]) -> pytest.MarkDecorator:
@@ -75,14 +81,14 @@ def test_entries_are_in_alphabetical_order() -> None:
 
 @each(ENTRIES)
 def test_an_entry_is_whole(entry: Entry) -> None:
-    assert entry.english and entry.chinese and entry.places
+    assert entry.english and entry.chinese
     assert entry.definition.endswith(".")
     sentences = re.split(r"(?<=[.?]) (?=[A-Z])", entry.definition)
     assert len(sentences) <= 3, "a definition is one or two sentences, and at most one remark"
     source_map.load().place(entry.chapter)
 
 
-@each(ENTRIES)
+@each(FROM_THE_DOCUMENTS)
 def test_each_chinese_term_occurs_where_the_entry_says(entry: Entry) -> None:
     for term in entry.chinese:
         assert OCCURRENCES[term], f"{term} is in none of the documents"
@@ -92,7 +98,15 @@ def test_each_chinese_term_occurs_where_the_entry_says(entry: Entry) -> None:
 
 
 def test_the_list_of_occurrences_has_the_terms_of_the_page_alone() -> None:
-    assert set(OCCURRENCES) == {term for entry in ENTRIES for term in entry.chinese}
+    assert set(OCCURRENCES) == {term for entry in FROM_THE_DOCUMENTS for term in entry.chinese}
+
+
+def test_a_term_without_a_place_is_in_no_document() -> None:
+    texts = source_documents.documents()
+    for entry in ENTRIES:
+        for term in entry.chinese if not entry.places else ():
+            found = [number for number, text in texts.items() if term in text]
+            assert not found, f"{term} is in {found}: say where"
 
 
 def test_the_list_of_occurrences_is_true_of_the_documents() -> None:
@@ -160,9 +174,14 @@ def test_an_entry_is_read() -> None:
     ]
 
 
-def test_an_entry_without_places_is_refused() -> None:
+def test_an_entry_that_names_no_chapter_is_refused() -> None:
     with pytest.raises(AssertionError, match="ends without"):
         entries(EXAMPLE.replace("*002 §3.3, 004 §1.6.2. Chapter 10.*", ""))
+
+
+def test_a_term_of_the_book_s_own_has_no_place() -> None:
+    (entry,) = entries(EXAMPLE.replace("*002 §3.3, 004 §1.6.2. Chapter 10.*", "*Chapter 10.*"))
+    assert (entry.places, entry.chapter, entry.definition) == ((), 10, "It does nothing.")
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ elu = declare(
     ),
     references=("clevert2016elu",),
     year=2015,
+    home="12",
     builtin="elu",
 )
 

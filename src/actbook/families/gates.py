@@ -43,6 +43,7 @@ silu = declare(
     references=("elfwing2018silu", "hendrycks2016gelu", "ramachandran2017swish"),
     year=2016,
     aliases=("swish_1",),
+    home="13",
     builtin="silu",
 )
 
@@ -59,6 +60,7 @@ gelu = declare(
     ],
     references=("hendrycks2016gelu",),
     year=2016,
+    home="13",
     bounds=Bounds(
         slope=32.0,
         reason=(

@@ -27,7 +27,6 @@ _swish = {
         ((1, 1), *_LINE, gate_pdf(x, _bend, x, _beta)),
         ((0, 2), *_LINE, gate_pdf(-(x**2), x * sp.tanh(_t / 2), x, _beta)),
     ],
-    "home": "19",
 }
 
 swish = declare(
@@ -39,6 +38,7 @@ swish = declare(
     ),
     references=("ramachandran2017swish",),
     year=2017,
+    home="13",
 )
 
 acon_a = declare(
@@ -50,6 +50,7 @@ acon_a = declare(
     ),
     references=("ma2021activate",),
     year=2020,
+    home="19",
 )
 
 _p1, _p2 = sp.symbols("p1 p2", real=True)

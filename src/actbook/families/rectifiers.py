@@ -16,6 +16,7 @@ relu = declare(
     references=("householder1941theory", "fukushima1969visual", "nair2010rectified"),
     year=1941,
     aliases=("rectifier", "ramp"),
+    home="10",
     builtin="relu",
 )
 
@@ -32,6 +33,7 @@ leaky_relu = declare(
     references=("xu2015empirical",),
     year=2013,
     aliases=("lrelu",),
+    home="10",
     builtin="leaky_relu",
 )
 
@@ -46,6 +48,7 @@ prelu = declare(
     ),
     references=("he2015delving",),
     year=2015,
+    home="10",
     builtin="prelu",
 )
 

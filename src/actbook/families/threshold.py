@@ -43,7 +43,7 @@ step = declare(
     references=("mcculloch1943logical", "rosenblatt1958perceptron"),
     year=1943,
     aliases=("threshold", "heaviside"),
-    home="05",
+    home="01",
     surrogates=(
         Surrogate(
             "straight_through",
