@@ -20,8 +20,9 @@ from torch import nn
 
 from .. import catalogue, data
 from ..train import engine
-from ..train.config import Config, ConfigError, groups
+from ..train.config import Config, ConfigError
 from .framework import Row, Stage, Study
+from .stacks import Device, trained_in
 from .statistics import Comparison, Rule, compare, interval
 from .tuning import Tuning, rate
 
@@ -163,21 +164,11 @@ class _Stack(engine._Stack):
 def train(
     configs: Iterable[Corner],
     *,
-    device: str | torch.device | None = None,
+    device: Device = None,
     datasets: Mapping[str, data.Dataset] | None = None,
 ) -> list[engine.Trained]:
     """As :func:`actbook.train.train`, for the networks and the reduced images of this study."""
-    configs = list(configs)
-    target = engine.resolve_device(device)
-    results: dict[int, engine.Trained] = {}
-    for group in groups(configs):
-        first = configs[group[0]]
-        source = (datasets or {}).get(first.dataset) or data.load(first.dataset, valid=first.valid)
-        examples = engine._Examples.of(reduced(source), first, target)
-        for positions in engine._stacks(group, list(configs), target):
-            stack = _Stack([configs[position] for position in positions], examples, target)
-            results.update(zip(positions, stack.train(lambda amount: None), strict=True))
-    return [results[position] for position in range(len(configs))]
+    return trained_in(_Stack, configs, device, datasets, reduced)
 
 
 def _tuning(budget: Mapping[str, Any], condition: str, powers: Sequence[int]) -> list[Corner]:

@@ -18,9 +18,10 @@ from torch import nn
 
 from .. import data
 from ..train import engine
-from ..train.config import Config, ConfigError, groups
+from ..train.config import Config, ConfigError
 from . import sigmoid_depth
 from .framework import Row, Stage, Study
+from .stacks import Device, trained_in
 from .tuning import Tuning, rate
 
 #: Factors of the weights and of the biases that ``torch.nn.Linear`` draws, U(±1/√fan_in): the
@@ -210,7 +211,7 @@ class _Stack(engine._Stack):
 def train(
     configs: Iterable[Config],
     *,
-    device: str | torch.device | None = None,
+    device: Device = None,
     datasets: Mapping[str, data.Dataset] | None = None,
 ) -> list[engine.Trained]:
     """As :func:`actbook.train.train` for :class:`Watched`, with a row for each layer too.
@@ -221,17 +222,7 @@ def train(
     ``revivals`` there were from one epoch to the next up to then.  With ``valid`` examples, as in
     tuning, rows are the engine's.
     """
-    configs = list(configs)
-    target = engine.resolve_device(device)
-    results: dict[int, engine.Trained] = {}
-    for group in groups(configs):
-        first = configs[group[0]]
-        source = (datasets or {}).get(first.dataset) or data.load(first.dataset, valid=first.valid)
-        examples = engine._Examples.of(source, first, target)
-        for positions in engine._stacks(group, configs, target):
-            stack = _Stack([configs[position] for position in positions], examples, target)
-            results.update(zip(positions, stack.train(lambda amount: None), strict=True))
-    return [results[position] for position in range(len(configs))]
+    return trained_in(_Stack, configs, device, datasets)
 
 
 def label(config: Config) -> str:

@@ -17,8 +17,9 @@ import torch
 
 from .. import data
 from ..train import engine
-from ..train.config import Config, ConfigError, groups
+from ..train.config import Config, ConfigError
 from .framework import Row, Stage, Study
+from .stacks import Device, trained_in
 from .statistics import Rule
 from .tuning import Tuning, rate
 
@@ -155,21 +156,11 @@ class _Stack(engine._Stack):
 def train(
     configs: Iterable[Config],
     *,
-    device: str | torch.device | None = None,
+    device: Device = None,
     datasets: Mapping[str, data.Dataset] | None = None,
 ) -> list[engine.Trained]:
     """As :func:`actbook.train.train`, with the β of :class:`Gated`."""
-    configs = list(configs)
-    target = engine.resolve_device(device)
-    results: dict[int, engine.Trained] = {}
-    for group in groups(configs):
-        first = configs[group[0]]
-        source = (datasets or {}).get(first.dataset) or data.load(first.dataset, valid=first.valid)
-        examples = engine._Examples.of(source, first, target)
-        for positions in engine._stacks(group, configs, target):
-            stack = _Stack([configs[position] for position in positions], examples, target)
-            results.update(zip(positions, stack.train(lambda amount: None), strict=True))
-    return [results[position] for position in range(len(configs))]
+    return trained_in(_Stack, configs, device, datasets)
 
 
 def label(config: Config) -> str:
