@@ -11,13 +11,7 @@ from actbook import data
 from actbook.bench import ensemble
 from actbook.bench.__main__ import main
 
-
-@pytest.fixture(autouse=True)
-def one_thread() -> object:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.mark.parametrize("activation", ["relu", "gelu"])

@@ -19,7 +19,10 @@ from actbook.studies.framework import StudyError
 from actbook.train import checkpoint, kept, models, stack
 from actbook.train.models import Model
 
-from .test_models import DATA, EVERYTHING, blobs, model, one_thread  # noqa: F401
+from .test_models import DATA, EVERYTHING, model
+from .training import blobs
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 class Killed(BaseException):

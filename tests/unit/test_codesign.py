@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from actbook import studies
-from actbook.data import Dataset
 from actbook.studies import codesign
 from actbook.studies.framework import Row
+from tests.unit.training import little_digits
 
 BUDGET: dict[str, Any] = {
     "dataset": "digits",
@@ -28,15 +28,6 @@ BUDGET: dict[str, Any] = {
     "residual": (False, True),
 }
 BEST = {"sgd": 0.1, "adam": 0.001}
-
-
-def little() -> Dataset:
-    generator = np.random.default_rng(3)
-    y = np.arange(60) % 10
-    x = generator.random((60, 8, 8), dtype=np.float32)
-    parts = (x, y), (x[:10], y[:10]), (x[:20], y[:20])
-    names = tuple("0123456789")
-    return Dataset("digits", "digits", "none", names, *(a for pair in parts for a in pair))
 
 
 def tuned(edge: codesign.Cell | None = None) -> list[Row]:
@@ -124,7 +115,7 @@ def test_a_row_says_what_was_trained() -> None:
     )
     assert codesign.label(config) == "relu, he, layer, adam, residual"
     assert codesign.STUDY.train is not None
-    (member,) = codesign.STUDY.train([config], device="cpu", datasets={"digits": little()})
+    (member,) = codesign.STUDY.train([config], device="cpu", datasets={"digits": little_digits(60)})
     row = member.rows[-1]
     assert codesign.cell_of(row) == ("relu", "he", "layer", "adam", True)
     assert set(codesign._FINAL_COLUMNS) <= row.keys()

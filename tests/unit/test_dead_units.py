@@ -11,18 +11,9 @@ import pytest
 import torch
 
 from actbook import catalogue, studies, train
-from actbook.data import Dataset
 from actbook.studies import dead_units
 from actbook.train.config import ConfigError
-
-
-def little() -> Dataset:
-    generator = np.random.default_rng(3)
-    y = np.arange(40) % 10
-    x = generator.random((40, 8, 8), dtype=np.float32)
-    parts = (x, y), (x[:0], y[:0]), (x[:20], y[:20])
-    names = tuple("0123456789")
-    return Dataset("digits", "digits", "none", names, *(a for pair in parts for a in pair))
+from tests.unit.training import little_digits
 
 
 def config(activation: str = "relu", start: str = "he", **fields: Any) -> dead_units.Watched:
@@ -31,7 +22,7 @@ def config(activation: str = "relu", start: str = "he", **fields: Any) -> dead_u
 
 
 def trained(*chosen: dead_units.Watched) -> list[Any]:
-    return list(dead_units.train(chosen, device="cpu", datasets={"digits": little()}))
+    return list(dead_units.train(chosen, device="cpu", datasets={"digits": little_digits(valid=0)}))
 
 
 def slopes(network: torch.nn.Sequential, activation: str, x: torch.Tensor) -> list[np.ndarray]:
@@ -51,7 +42,7 @@ def test_counts_against_a_plain_loop(activation: str) -> None:
     epochs = 4
     chosen = config(activation, "torch", epochs=epochs, lr=0.5, seed=2)
     rows = trained(chosen)[0].rows
-    x = torch.from_numpy(little().x_train.reshape(40, 64))
+    x = torch.from_numpy(little_digits(valid=0).x_train.reshape(40, 64))
     dead, deaths, revivals = [], 0, 0
     # A network of fewer epochs is this one stopped earlier: seeds fix starts and orders.
     for stop in range(1, epochs + 1):
@@ -74,7 +65,7 @@ def test_counts_against_a_plain_loop(activation: str) -> None:
 
 
 def test_before_the_first_step_all_is_as_the_start_says() -> None:
-    x = torch.from_numpy(little().x_train.reshape(40, 64))
+    x = torch.from_numpy(little_digits(valid=0).x_train.reshape(40, 64))
     for start, (weights, biases) in dead_units.STARTS.items():
         chosen = config("relu", start, epochs=1, seed=5)
         rows = trained(chosen)[0].rows
@@ -94,7 +85,7 @@ def test_before_the_first_step_all_is_as_the_start_says() -> None:
 def test_quiet_units_have_small_slopes() -> None:
     chosen = config("sigmoid", "he", epochs=1, lr=30.0)
     (member,) = trained(chosen)
-    x = torch.from_numpy(little().x_train.reshape(40, 64))
+    x = torch.from_numpy(little_digits(valid=0).x_train.reshape(40, 64))
     last = [row for row in member.rows if row["epoch"] == 1]
     for row, slope in zip(last, slopes(member.network, "sigmoid", x), strict=True):
         assert row["train_quiet"] == (slope.max(0) < dead_units.QUIET).sum()
@@ -103,7 +94,7 @@ def test_quiet_units_have_small_slopes() -> None:
 
 def test_watching_changes_no_bit_of_the_training() -> None:
     chosen = [config("relu", "torch", epochs=3, lr=lr, seed=1) for lr in (0.05, 0.2)]
-    given = {"digits": little()}
+    given = {"digits": little_digits(valid=0)}
     ours = trained(*chosen)
     plain = train.train(chosen, device="cpu", datasets=given)
     for mine, other in zip(ours, plain, strict=True):

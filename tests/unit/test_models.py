@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,28 +16,9 @@ from actbook.train import layers, masks, networks, stack
 from actbook.train import models as M
 from actbook.train.members import data_order, initial_values
 from actbook.train.models import Model
+from tests.unit.training import blobs
 
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-def blobs(examples: int = 75, features: int = 24, classes: int = 3) -> Dataset:
-    """Clouds of points; no multiple of the batch, so that the last batch is short."""
-    generator = np.random.default_rng(7)
-    centres = 2 * generator.standard_normal((classes, features))
-
-    def draw(n: int) -> tuple[np.ndarray, np.ndarray]:
-        y = np.arange(n) % classes
-        x = centres[y] + generator.standard_normal((n, features))
-        return x.astype(np.float32), y.astype(np.int64)
-
-    parts = [part for n in (examples, 20, 25) for part in draw(n)]
-    return Dataset("blobs", "blobs", "none", tuple("abc"), *parts)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 DATA = {"blobs": blobs()}

@@ -10,20 +10,11 @@ import pytest
 import torch
 
 from actbook import studies
-from actbook.data import Dataset
 from actbook.studies import born_dead, rectifiers
 from actbook.train import models
+from tests.unit.training import little_digits
 
 BUDGET = {"depths": (2,), "seeds": 2, "tuning_seeds": 1}
-
-
-def little() -> Dataset:
-    generator = np.random.default_rng(3)
-    y = np.arange(40) % 10
-    x = generator.random((40, 8, 8), dtype=np.float32)
-    parts = (x, y), (x[:10], y[:10]), (x[:20], y[:20])
-    names = tuple("0123456789")
-    return Dataset("digits", "digits", "none", names, *(a for pair in parts for a in pair))
 
 
 def birth(weights: str, biases: str, seed: int = 0) -> born_dead.Birth:
@@ -64,7 +55,7 @@ def test_a_unit_is_dead_where_no_example_activates_it() -> None:
 
 def test_births_are_measured_in_their_order() -> None:
     births = [birth("he", "zero", 1), birth("torch", "torch", 0), birth("he", "zero", 0)]
-    found = born_dead.train(births, device="cpu", datasets={"digits": little()})
+    found = born_dead.train(births, device="cpu", datasets={"digits": little_digits()})
     assert [one.rows[0]["seed"] for one in found] == [1, 0, 0]
     assert [row["layer"] for row in found[0].rows] == [1, 2, 3]
     assert born_dead.groups(births) == [[0, 2], [1]]
@@ -127,7 +118,7 @@ def test_rows_have_every_recorded_column_and_their_depth() -> None:
         rectifiers.model(name, 2, seed=0, epochs=1, splits=("test",), record=rectifiers.RECORD)
         for name in ("relu", "prelu")
     ]
-    first, second = rectifiers.train(configs, device="cpu", datasets={"digits": little()})
+    first, second = rectifiers.train(configs, device="cpu", datasets={"digits": little_digits()})
     for member in (first, second):
         assert member.rows[-1]["depth"] == 2
         assert set(rectifiers.RECORDED) <= set(member.rows[-1])

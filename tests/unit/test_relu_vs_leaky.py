@@ -9,19 +9,10 @@ import numpy as np
 import pytest
 
 from actbook import train
-from actbook.data import Dataset
 from actbook.studies import relu_vs_leaky as study
+from tests.unit.training import little_digits
 
 FULL = study.STUDY.budgets["full"]
-
-
-def little(size: int = 40) -> Dataset:
-    generator = np.random.default_rng(3)
-    y = np.arange(size) % 10
-    x = generator.random((size, 8, 8), dtype=np.float32)
-    parts = (x, y), (x[:10], y[:10]), (x[:20], y[:20])
-    names = tuple("0123456789")
-    return Dataset("digits", "digits", "none", names, *(a for pair in parts for a in pair))
 
 
 def tuned(accuracies: dict[tuple[str, str], dict[float, float]]) -> list[dict[str, Any]]:
@@ -117,7 +108,7 @@ def test_the_fused_stack_trains_the_networks_of_the_engine() -> None:
         for model in ("relu", "leaky_relu", "relu_again")
         for seed in (1, 2)
     ]
-    given = {"digits": little()}
+    given = {"digits": little_digits()}
     ours = study.train(configs, device="cpu", datasets=given)
     theirs = train.train(configs, device="cpu", datasets=given)
     for one, other in zip(ours, theirs, strict=True):
@@ -127,7 +118,7 @@ def test_the_fused_stack_trains_the_networks_of_the_engine() -> None:
 
 
 def test_a_tested_run_says_which_images_it_got_wrong() -> None:
-    source = little()
+    source = little_digits()
     (member,) = study.train(
         [study.as_printed("digits", "relu", splits=("test",), measure="end")],
         device="cpu",

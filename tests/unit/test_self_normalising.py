@@ -10,25 +10,15 @@ import numpy as np
 import pytest
 
 from actbook import catalogue, signal, studies
-from actbook.data import Dataset
 from actbook.studies import self_normalising as study
 from actbook.train import models
+from tests.unit.training import little_digits
 
 BUDGET = {"seeds": 2, "tuning_seeds": 1}
 
 
-def little(valid: int = 10) -> Dataset:
-    generator = np.random.default_rng(3)
-    y = np.arange(40) % 10
-    x = generator.random((40, 8, 8), dtype=np.float32)
-    x[:, 0, 0] = 0.0
-    parts = (x, y), (x[:valid], y[:valid]), (x[:20], y[:20])
-    names = tuple("0123456789")
-    return Dataset("digits", "digits", "none", names, *(a for pair in parts for a in pair))
-
-
 def test_pixels_are_standardised_by_the_training_images_alone() -> None:
-    source = little()
+    source = little_digits(constant_pixel=True)
     moved = study.standardised(source)
     np.testing.assert_allclose(moved.x_train.mean(axis=0), 0, atol=1e-5)
     spread = moved.x_train.std(axis=0).ravel()
@@ -82,7 +72,7 @@ def test_every_condition_is_tuned_and_tested_alike() -> None:
 def test_training_sees_standardised_images() -> None:
     cell = ("dropout", "sgd", "SELU, alpha dropout")
     configs = [study.configuration(cell, lr=0.01, seed=s, epochs=1) for s in (0, 1)]
-    source = little()
+    source = little_digits(constant_pixel=True)
     ours = study.train(configs, device="cpu", datasets={"digits": source})
     moved = {"digits": study.standardised(source)}
     theirs = models.train(configs, device="cpu", datasets=moved)

@@ -10,24 +10,15 @@ import pytest
 import torch
 
 from actbook import studies, train
-from actbook.data import Dataset
 from actbook.studies import sigmoid_depth, sigmoid_depth_fashion
 from actbook.train.config import ConfigError
+from tests.unit.training import little_digits
 
 BUDGET = {"depths": {"digits": (3,)}, "seeds": 2, "tuning_seeds": 1}
 
 
 def tanh_network(chosen: sigmoid_depth.Deep) -> torch.nn.Sequential:
     return train.network(dataclasses.replace(chosen, activation="tanh", carried=False))
-
-
-def little() -> Dataset:
-    generator = np.random.default_rng(3)
-    y = np.arange(40) % 10
-    x = generator.random((40, 8, 8), dtype=np.float32)
-    parts = (x, y), (x[:10], y[:10]), (x[:20], y[:20])
-    names = tuple("0123456789")
-    return Dataset("digits", "digits", "none", names, *(a for pair in parts for a in pair))
 
 
 @pytest.mark.parametrize("depth", [1, 2, 5])
@@ -56,7 +47,7 @@ def test_members_start_as_their_configuration_says(monkeypatch: pytest.MonkeyPat
         for start in starts
         for seed in (0, 1)
     ]
-    sigmoid_depth.train(configs, device="cpu", datasets={"digits": little()})
+    sigmoid_depth.train(configs, device="cpu", datasets={"digits": little_digits()})
     assert [config for config, _ in started] == configs
     x = torch.rand(20, 64)
     for config, network in started:
@@ -69,7 +60,7 @@ def test_training_equals_the_engine_where_nothing_is_carried() -> None:
         sigmoid_depth.deep("digits", 2, "tanh", "glorot", epochs=2, lr=lr, seed=1)
         for lr in (0.01, 0.1)
     ]
-    given = {"digits": little()}
+    given = {"digits": little_digits()}
     ours = sigmoid_depth.train(configs, device="cpu", datasets=given)
     assert [m.rows for m in ours] == [m.rows for m in train.train(configs, datasets=given)]
 

@@ -11,24 +11,15 @@ import pytest
 import torch
 
 from actbook import train
-from actbook.data import Dataset
 from actbook.studies import swish_beta
 from actbook.train.config import Config, ConfigError
+from tests.unit.training import little_digits
 
 BUDGET = {"datasets": {"digits": {"seeds": 2, "tuning_seeds": 1}}}
 
 
-def little() -> Dataset:
-    generator = np.random.default_rng(3)
-    y = np.arange(70) % 10
-    x = generator.random((70, 8, 8), dtype=np.float32)
-    parts = (x, y), (x[:10], y[:10]), (x[:20], y[:20])
-    names = tuple("0123456789")
-    return Dataset("digits", "digits", "none", names, *(a for pair in parts for a in pair))
-
-
 def run(configs: list[swish_beta.Gated]) -> list[Any]:
-    return swish_beta.train(configs, device="cpu", datasets={"digits": little()})
+    return swish_beta.train(configs, device="cpu", datasets={"digits": little_digits(70)})
 
 
 def betas(row: dict[str, Any]) -> list[float]:
@@ -71,7 +62,7 @@ def test_swish_fixed_at_one_trains_like_silu() -> None:
 def test_the_batched_layer_is_the_module() -> None:
     config = swish_beta.gated("digits", "swish", 4.0, "fast", lr=1e-2, epochs=2, seed=2)
     (member,) = run([config])
-    examples = little()
+    examples = little_digits(70)
     x = torch.from_numpy(examples.x_test.reshape(-1, 64))
     right = (member.network(x).argmax(1).numpy() == examples.y_test).mean()
     assert member.rows[-1]["test_accuracy"] == pytest.approx(right)
@@ -84,7 +75,7 @@ def test_the_batched_layer_is_the_module() -> None:
 def test_the_recorded_sharpness_is_beta_times_the_size_of_the_inputs() -> None:
     config = swish_beta.gated("digits", "swish", 4.0, "fast", lr=1e-2, epochs=2, dtype="float64")
     (member,) = run([config])
-    x = torch.from_numpy(little().x_train.reshape(-1, 64)).double()
+    x = torch.from_numpy(little_digits(70).x_train.reshape(-1, 64)).double()
     for layer in (1, 2, 3):
         inputs = member.network[: 2 * layer - 1](x)
         size = inputs.square().mean().sqrt().item()
@@ -97,7 +88,7 @@ def test_the_recorded_sharpness_is_beta_times_the_size_of_the_inputs() -> None:
 def test_other_activations_train_as_in_the_engine() -> None:
     ours = swish_beta.gated("digits", "gelu", epochs=2, seed=5)
     fields = {f.name: getattr(ours, f.name) for f in dataclasses.fields(Config)}
-    given = {"digits": little()}
+    given = {"digits": little_digits(70)}
     plain = train.train([Config(**fields)], device="cpu", datasets=given)[0].rows
     for row, other in zip(run([ours])[0].rows, plain, strict=True):
         assert {k: v for k, v in row.items() if k in other} == other

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -15,32 +14,13 @@ from actbook import catalogue, train
 from actbook.data import Dataset
 from actbook.train import engine
 from actbook.train.members import data_order, initial_values
+from tests.unit.training import blobs
 
 POINTWISE = [n for n, a in catalogue.items() if a.shape in ("pointwise", "learnable")]
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Bit for bit means on one thread, whatever the machine's default is."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-def blobs(examples: int = 75, features: int = 24, classes: int = 3) -> Dataset:
-    """Three clouds of points; no division of the batch size, so that the last batch is short."""
-    generator = np.random.default_rng(7)
-    centres = 2 * generator.standard_normal((classes, features))
-
-    def draw(n: int) -> tuple[np.ndarray, np.ndarray]:
-        y = np.arange(n) % classes
-        x = centres[y] + generator.standard_normal((n, features))
-        return x.astype(np.float32), y.astype(np.int64)
-
-    parts = [part for n in (examples, 20, 25) for part in draw(n)]
-    return Dataset("blobs", "blobs", "none", tuple("abc"), *parts)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 DATA = {"blobs": blobs()}
