@@ -103,6 +103,17 @@ def test_a_run_is_resumed_and_exports_the_same_bytes(tiny: list[str], tmp_path: 
             assert path.read_bytes() == other.read_bytes()
 
 
+def test_an_export_takes_away_the_tables_of_an_earlier_one(tiny: list[str], tmp_path: Path) -> None:
+    assert run(tmp_path)
+    written = studies.export("mnist_mlp", out=tmp_path, to=tmp_path / "x")
+    former, other = tmp_path / "x/mnist_mlp/widen_9-mnist.csv", tmp_path / "x/toy/final-none.csv"
+    other.parent.mkdir()
+    for path in (former, other):
+        path.write_text("of another run\n", "utf-8")
+    assert studies.export("mnist_mlp", out=tmp_path, to=tmp_path / "x") == written
+    assert not former.exists() and other.exists() and all(path.exists() for path in written)
+
+
 def test_a_finished_run_trains_nothing(tiny: list[str], tmp_path: Path) -> None:
     run(tmp_path)
     before, loads = files(tmp_path), len(tiny)

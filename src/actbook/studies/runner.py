@@ -350,6 +350,8 @@ def export(name: str, *, out: Path, to: Path = RESULTS) -> list[Path]:
     path = to / f"{name}.json"
     content = _provenance(plan, budget, sessions, rows, stages, tables)
     write_atomic(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+    for former in set((to / name).glob("*.csv")) - set(written):
+        former.unlink()  # a table of an earlier run, of which no provenance speaks any more
     return [*written, path]
 
 
