@@ -16,6 +16,7 @@ from actbook.train import layers, masks, networks, stack
 from actbook.train import models as M
 from actbook.train.members import data_order, initial_values
 from actbook.train.models import Model
+from actbook.train.updates import Updates
 from tests.unit.training import blobs
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -514,3 +515,59 @@ def test_a_configuration_that_says_more_is_refused() -> None:
 
     with pytest.raises(train.ConfigError, match="Config or Model, not Deep"):
         trained(deep("digits", 2, "tanh", "torch"))
+
+
+# --- what saves time and must not change a bit ----------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize("classes", [2, 3, 10, 15, 17, 40])
+def test_cross_entropy_has_the_bits_of_autograd(classes: int, dtype: torch.dtype) -> None:
+    generator = torch.Generator().manual_seed(classes)
+    for rows in (1, 2, 29, 63, 64, 65, 493):
+        logits = 3 * torch.randn(rows, classes, generator=generator, dtype=dtype)
+        labels = torch.randint(classes, (rows,), generator=generator)
+        leaf = logits.clone().requires_grad_()
+        expected = nn.functional.cross_entropy(leaf, labels, reduction="none")
+        (slope,) = torch.autograd.grad(expected.mean(), leaf)
+        losses, gradient = layers.cross_entropy(logits, labels, rows)
+        assert torch.equal(losses, expected) and torch.equal(gradient, slope)
+        assert gradient.is_contiguous()
+
+
+def test_of_many_classes_the_transpose_is_not_trusted() -> None:
+    """Where the kernels sum in another order, the check says so: here from 64 classes on."""
+    assert not layers.turning_is_exact(64, torch.float64)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize("eps", [1e-30, 1e-8, 1e-3])
+def test_adam_has_the_bits_of_torch_where_gradients_vanish(eps: float, dtype: torch.dtype) -> None:
+    chosen = train.Config("blobs", (4, 3), optimizer="adam", lr=1e-2, eps=eps)
+    generator = torch.Generator().manual_seed(0)
+    start = torch.randn(1000, generator=generator, dtype=dtype)
+    sizes = torch.tensor([0.0, 0.0, 1.0, 1e-18, 1e-20, 1e-25, 1e-3], dtype=dtype)
+    ours, gradient = start.clone(), torch.zeros_like(start)
+    updates = Updates(chosen, [1e-2], [1000], ours, gradient)
+    theirs = nn.Parameter(start.clone())
+    reference = torch.optim.Adam([theirs], lr=1e-2, eps=eps, foreach=False)
+    for _ in range(5):
+        noise = torch.randn(1000, generator=generator, dtype=dtype)
+        chosen_sizes = sizes[torch.randint(7, (1000,), generator=generator)]
+        gradient.copy_(noise * chosen_sizes)
+        theirs.grad = gradient.clone()
+        updates.step()
+        reference.step()
+        assert torch.equal(ours, theirs.detach())
+
+
+def test_the_predicted_class_is_that_of_torch() -> None:
+    (member,) = trained(model(epochs=1))
+    one = stack.Stack(
+        [member.config],
+        stack.Examples.of(DATA["blobs"], M.as_model(member.config), torch.device("cpu")),
+        torch.device("cpu"),
+    )
+    logits = torch.tensor([[[1.0, 2.0, 2.0], [math.nan, 5.0, 1.0], [-math.inf] * 3, [0.0] * 3,
+                            [1.0, math.nan, math.inf]]])  # fmt: skip
+    assert torch.equal(one.predicted(logits), logits.argmax(2))

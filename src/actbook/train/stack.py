@@ -24,7 +24,7 @@ from .checkpoint import Keeper
 from .config import Config, ConfigError, groups
 from .engine import EVALUATION_BATCH, Progress, Row, Trained, _strided_like
 from .examples import Examples
-from .layers import Layer, backward, forward, stacked
+from .layers import Layer, backward, cross_entropy, forward, stacked
 from .models import Model, as_model
 from .networks import network
 from .updates import Updates
@@ -33,7 +33,7 @@ __all__ = ["Stack", "train"]
 
 #: Bytes of parameters, gradients and moments of a stack on a CPU, and the members that stay
 #: together even where those of fewer take more.
-CACHE_BYTES, FEW = 5 * 2**19, 8
+CACHE_BYTES, FEW = 5 * 2**20, 8
 
 
 def train(
@@ -146,7 +146,13 @@ class Stack(engine._Stack):
         logits, losses = self._step_by_hand(x, y) if self.updates else self._step(x, y)
         with torch.no_grad():
             self.loss_sum += losses.sum(1, dtype=torch.float64)
-            self.correct += (logits.argmax(2) == y).sum(1)
+            self.correct += (self.predicted(logits) == y).sum(1)
+
+    def predicted(self, logits: torch.Tensor) -> torch.Tensor:
+        """The class of the largest logit, the first of equals: (M, n)."""
+        if self.device.type != "cpu":
+            return logits.argmax(2)
+        return torch.from_numpy(logits.detach().numpy().argmax(2))  # in half the time
 
     def logits(self, x: torch.Tensor) -> torch.Tensor:
         """(M, n, …) → (M, predictions, classes)."""
@@ -192,13 +198,9 @@ class Stack(engine._Stack):
                 losses = self.losses(leaf, y)
                 (gradient,) = torch.autograd.grad(self.total(leaf, y, losses), leaf)
             return losses.detach(), gradient
-        flat, labels = logits.flatten(0, 1), y.view(-1, 1)
-        logs = torch.log_softmax(flat, 1)
-        # What autograd hands to the logarithm: −1/n at the label.
-        upstream = torch.zeros_like(logs).scatter_(1, labels, -1 / y.shape[1])
-        gradient = torch.ops.aten._log_softmax_backward_data(upstream, logs, 1, logs.dtype)
-        losses = logs.gather(1, labels).neg_().view(y.shape)
-        return losses, gradient.view(logits.shape)
+        flat, labels = logits.flatten(0, 1), y.flatten()
+        losses, gradient = cross_entropy(flat, labels, y.shape[1])
+        return losses.view(y.shape), gradient.view(logits.shape)
 
     @torch.no_grad()
     def evaluate(self, split: str) -> tuple[np.ndarray, np.ndarray]:
@@ -212,7 +214,7 @@ class Stack(engine._Stack):
             logits = self.logits(part.expand(members, *part.shape))
             wanted = labels.flatten().expand(members, -1)
             loss += self.losses(logits, wanted).sum(1, dtype=torch.float64)
-            correct += (logits.argmax(2) == wanted).sum(1)
+            correct += (self.predicted(logits) == wanted).sum(1)
         self.mode(True)
         return engine._numpy(loss) / y.numel(), engine._numpy(correct) / y.numel()
 

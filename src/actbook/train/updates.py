@@ -53,6 +53,11 @@ class Updates:
         self.config, self.steps = config, 0
         count = {"adam": 2, "adamw": 2}.get(config.optimizer, int(config.momentum != 0))
         self.moments = tuple(torch.zeros_like(parameters) for _ in range(count))
+        # The root of zero takes long, and the gradients of unused pixels and dead units have many.
+        # What stands in for it is lost in ``eps``, to the last bit.
+        about = torch.finfo(parameters.dtype)
+        lost = config.eps * about.eps > 2**8 * math.sqrt(about.tiny)
+        self.floor = about.tiny if lost else 0.0
         scratch = torch.empty(2, min(PIECE, len(parameters)), dtype=parameters.dtype)
         self.pieces = [
             _Piece(
@@ -92,7 +97,7 @@ class Updates:
         mean.lerp_(gradient, 1 - first)
         square.mul_(second).addcmul_(gradient, gradient, value=1 - second)
         size = piece.rate / (1 - first**self.steps)
-        torch.sqrt(square, out=root)
+        torch.clamp_min(square, self.floor, out=root).sqrt_()
         root.div_((1 - second**self.steps) ** 0.5).add_(self.config.eps)
         piece.parameter.addcdiv_(mean, root, value=-size)
 
