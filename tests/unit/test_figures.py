@@ -13,6 +13,7 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 import pytest
+from matplotlib.colors import to_hex
 
 from actbook import figures
 from actbook.figures import bitmap, description, output, palette
@@ -427,6 +428,20 @@ def test_show_in_a_build(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "<dc:date>" not in first["image/svg+xml"]
     other, _ = shown(simple(scale=2), monkeypatch)
     assert other["image/svg+xml"] != first["image/svg+xml"]
+
+
+def test_what_belongs_to_the_whole_figure_has_a_dark_twin_too() -> None:
+    fig, axes = figures.new(columns=2)
+    for ax in axes:
+        ax.plot([0, 1], [0, 1], label="line")
+        ax.set(xlabel="x", ylabel="y")
+    fig.legend(handles=axes[0].lines, loc="outside lower center")
+    fig.supylabel("of both panels")
+    fig.suptitle("above both panels")
+    fig.text(0.5, 0.5, "in the middle")
+    own = [*fig.texts, *fig.legends[0].get_texts()]
+    assert len(own) == 4
+    assert all(to_hex(text.get_color()) in palette.TWINS for text in own)
 
 
 def test_unknown_format(monkeypatch: pytest.MonkeyPatch) -> None:

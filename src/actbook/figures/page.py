@@ -111,6 +111,14 @@ _DRAWING = (
 for _name in _DRAWING:
     setattr(HouseAxes, _name, _in_style(getattr(Axes, _name)))
 
+
+class HouseFigure(Figure):
+    """A figure whose own texts and legends take the house style as well."""
+
+
+for _name in ("text", "legend", "suptitle", "supxlabel", "supylabel", "colorbar"):
+    setattr(HouseFigure, _name, _in_style(getattr(Figure, _name)))
+
 _WIDTHS = {1: 5.6, 2: 7.6}  # inches; the column of the page is 7.6 wide
 
 
@@ -130,7 +138,7 @@ def new(
     wide = width or _WIDTHS.get(columns, 7.6)
     high = height or (3.4 if columns == 1 and rows == 1 else 2.9 * rows)
     with styled():
-        figure = Figure(figsize=(wide, high), layout="constrained")
+        figure = HouseFigure(figsize=(wide, high), layout="constrained")
         given = {"axes_class": HouseAxes} | dict(keywords.pop("subplot_kw", None) or {})
         if "projection" in given:
             del given["axes_class"]
