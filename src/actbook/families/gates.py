@@ -47,8 +47,8 @@ silu = declare(
     builtin="silu",
 )
 
-# No builtin: the framework's own GELU overflows to ∞ above half of the largest float, and was off by
-# 19 u near −3.46 on the CPU where it was measured: more than the training policy allows.
+# No builtin: the framework's own GELU overflows to ∞ above half of the largest float, and was off
+# by 19 u near −3.46 on the CPU where it was measured: more than the training policy allows.
 gelu = declare(
     "gelu",
     "GELU",

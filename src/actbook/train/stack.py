@@ -76,7 +76,8 @@ def _stacks(group: list[int], models: list[Model], device: torch.device) -> list
     ordered = sorted(group, key=lambda position: models[position].lr)
     limit = engine._largest_stack(models[group[0]], device)
     if device.type == "cpu":
-        # Measured: 16 to 32 members of 64-128-10 go fastest, of larger networks the more the better.
+        # Measured: 16 to 32 members of 64-128-10 go fastest, 32 with seven layers of 64; of large
+        # networks FEW are better than one.
         limit = max(1, limit * CACHE_BYTES // engine.CPU_STACK_BYTES, min(limit, FEW))
         if models[group[0]].architecture != "mlp":
             limit = 1  # a whole network runs alone
